@@ -1,0 +1,161 @@
+/**
+ * Every error of the library. They share one root, {@link FlowError}, and each says with its class what
+ * happens next: a configuration error stops the boot, a {@link TerminalError} goes to the dead letters,
+ * a {@link RetryLater} sets a delay, anything else follows the retry policy.
+ */
+
+/** What every library error accepts beside its message. */
+export interface FlowErrorOptions {
+  /** The error that led to this one; kept as `cause`. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Root of the library's errors. `code` is stable over releases and safe to switch on; `message` is for
+ * people: what happened, where, and what to do.
+ */
+export class FlowError extends Error {
+  /** Stable identifier of the kind of error, for programs. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options: FlowErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/**
+ * Options, decorators or the server's existing objects do not fit together. Thrown at boot with every
+ * problem found, not only the first.
+ */
+export class ConfigurationError extends FlowError {
+  /** One sentence per problem, in the order they were found. */
+  readonly problems: readonly string[];
+
+  constructor(where: string, problems: readonly string[], options: FlowErrorOptions = {}) {
+    const list = problems.map((problem) => `\n  - ${problem}`).join('');
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    super('CONFIGURATION', `${where}: ${count}${list}`, options);
+    this.problems = problems;
+  }
+}
+
+/** The server could not be reached, or the connection is closed for good. */
+export class ConnectionError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('CONNECTION', message, options);
+  }
+}
+
+/**
+ * The server did not acknowledge a publish, before its deadline. Whether the message was stored is not
+ * known; repeat it only with an expected sequence or a message id.
+ */
+export class PublishTimeoutError extends FlowError {
+  /** The subject published to. */
+  readonly subject: string;
+
+  constructor(subject: string, timeoutMs: number, options: FlowErrorOptions = {}) {
+    super(
+      'PUBLISH_TIMEOUT',
+      `No acknowledgement for "${subject}" within ${timeoutMs} ms. Is a stream listening on the subject, ` +
+        'and is the server reachable?',
+      options,
+    );
+    this.subject = subject;
+  }
+}
+
+/** The server refused a request; `apiCode` is JetStream's own error code. */
+export class JetStreamRequestError extends FlowError {
+  /** JetStream's error code, for example 10071. */
+  readonly apiCode: number;
+
+  constructor(message: string, apiCode: number, options: FlowErrorOptions = {}) {
+    super('JETSTREAM', message, options);
+    this.apiCode = apiCode;
+  }
+}
+
+/** A compare-and-set lost against another writer, and the caller's attempts are used up. */
+export class ConflictError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('CONFLICT', message, options);
+  }
+}
+
+/** Bytes could not be turned into the expected message type; retrying cannot help. */
+export class DecodeError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('DECODE', message, options);
+  }
+}
+
+/** A value could not be turned into bytes of the expected message type. */
+export class EncodeError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('ENCODE', message, options);
+  }
+}
+
+/** A step's handler ran longer than its `timeout`. Counts as a failed attempt. */
+export class StepTimeoutError extends FlowError {
+  constructor(step: string, timeoutMs: number) {
+    super(
+      'STEP_TIMEOUT',
+      `Step "${step}" did not return within ${timeoutMs} ms. Raise the step's "timeout", or make the ` +
+        'handler stop when ctx.signal aborts.',
+    );
+  }
+}
+
+/** Thrown by a handler: no retry, the message goes straight to the dead letters. */
+export class TerminalError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('TERMINAL', message, options);
+  }
+}
+
+/** The feature needs a newer nats-server than the one connected to. */
+export class UnsupportedByServerError extends FlowError {
+  constructor(feature: string, neededVersion: string, serverVersion: string) {
+    super(
+      'UNSUPPORTED_BY_SERVER',
+      `${feature} needs nats-server ${neededVersion} or newer; this server is ${serverVersion}. ` +
+        'Upgrade the server or turn the feature off.',
+    );
+  }
+}
+
+/** The operation was given up because its `AbortSignal` aborted; `cause` is the signal's reason. */
+export class CancelledError extends FlowError {
+  constructor(what: string, options: FlowErrorOptions = {}) {
+    super('CANCELLED', `${what} was cancelled.`, options);
+  }
+}
+
+/** A run ended in failure; its dead letters name the step and the error. */
+export class RunFailedError extends FlowError {
+  constructor(flow: string, runId: string, reason: string, options: FlowErrorOptions = {}) {
+    super(
+      'RUN_FAILED',
+      `Run "${runId}" of flow "${flow}" failed: ${reason}. See its dead letters; redrive continues it there.`,
+      options,
+    );
+  }
+}
+
+/** A run was cancelled before it ended. */
+export class RunCancelledError extends FlowError {
+  constructor(flow: string, runId: string, reason: string) {
+    super('RUN_CANCELLED', `Run "${runId}" of flow "${flow}" was cancelled${reason ? `: ${reason}` : ''}.`);
+  }
+}
+
+/** Something asked for does not exist: a run, a dead letter, a step, an entry. */
+export class NotFoundError extends FlowError {
+  constructor(message: string, options: FlowErrorOptions = {}) {
+    super('NOT_FOUND', message, options);
+  }
+}
