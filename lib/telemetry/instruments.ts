@@ -1,0 +1,145 @@
+import {
+  createNoopMeter,
+  metrics,
+  type Attributes,
+  type Counter,
+  type Histogram,
+  type Meter,
+  type MeterProvider,
+  type UpDownCounter,
+} from '@opentelemetry/api';
+import { SCOPE } from './attributes.js';
+
+/** Every instrument of the library. Durations are in seconds, as OpenTelemetry has it. */
+export interface Instruments {
+  readonly stepDuration: Histogram;
+  readonly stepOutcomes: Counter;
+  readonly redeliveries: Counter;
+  readonly inFlight: UpDownCounter;
+  readonly publishDuration: Histogram;
+  readonly connectionStatusChanges: Counter;
+  readonly storeDuration: Histogram;
+  readonly storeConflicts: Counter;
+  readonly storeRetries: Counter;
+  readonly storeQueue: UpDownCounter;
+  readonly storeBatchSize: Histogram;
+}
+
+// From half a millisecond, about one round trip to a near server, to the minutes that a handler may take.
+const SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];
+const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/**
+ * Makes the instruments when a meter provider is there, at boot or later. Until then {@link get} costs a look-up
+ * and gives `undefined`, so callers skip the rest.
+ */
+export class InstrumentSource {
+  private instruments: Instruments | undefined;
+
+  constructor(private readonly provider: MeterProvider | undefined) {}
+
+  /** The instruments; `undefined` as long as nobody registered a meter provider. */
+  get(): Instruments | undefined {
+    if (this.instruments !== undefined) return this.instruments;
+    const meter = (this.provider ?? metrics).getMeter(SCOPE);
+    // Metrics have no proxy in the api: instruments made before the SDK is registered would stay dead for ever.
+    if (meter === createNoopMeter()) return undefined;
+    this.instruments = makeInstruments(meter);
+    return this.instruments;
+  }
+}
+
+function makeInstruments(meter: Meter): Instruments {
+  const seconds = (description: string) => ({
+    description,
+    unit: 's',
+    advice: { explicitBucketBoundaries: SECONDS },
+  });
+  return {
+    stepDuration: meter.createHistogram(
+      'flow.step.duration',
+      seconds('Time from the call of a handler to its outcome.'),
+    ),
+    stepOutcomes: meter.createCounter('flow.step.outcomes', {
+      description: 'Messages handled, by what became of them.',
+      unit: '{message}',
+    }),
+    redeliveries: meter.createCounter('flow.redeliveries', {
+      description: 'Messages delivered again.',
+      unit: '{message}',
+    }),
+    inFlight: meter.createUpDownCounter('flow.in_flight', {
+      description: 'Messages delivered whose outcome is not known yet.',
+      unit: '{message}',
+    }),
+    publishDuration: meter.createHistogram(
+      'flow.publish.duration',
+      seconds('Time from a publish to its acknowledgement by the server.'),
+    ),
+    connectionStatusChanges: meter.createCounter('flow.connection.status_changes', {
+      description: 'Changes of the connection, by the status it changed to.',
+      unit: '{change}',
+    }),
+    storeDuration: meter.createHistogram(
+      'flow.store.operation.duration',
+      seconds('Time an operation on a state object took, waiting and repetitions included.'),
+    ),
+    storeConflicts: meter.createCounter('flow.store.conflicts', {
+      description: 'Writes that lost against another writer of the same key.',
+      unit: '{conflict}',
+    }),
+    storeRetries: meter.createCounter('flow.store.retries', {
+      description: 'Reads and writes that were repeated.',
+      unit: '{retry}',
+    }),
+    storeQueue: meter.createUpDownCounter('flow.store.queue_depth', {
+      description: 'Updates of state objects that wait for their turn.',
+      unit: '{update}',
+    }),
+    storeBatchSize: meter.createHistogram('flow.store.batch_size', {
+      description: 'Updates of one key that were committed by one write.',
+      unit: '{update}',
+      advice: { explicitBucketBoundaries: SIZES },
+    }),
+  };
+}
+
+/**
+ * A level reported through an up-down counter. It counts along while nothing measures, so that the level is right
+ * (and never negative) when a meter provider appears in the middle of work.
+ */
+export class Level {
+  private actual = 0;
+  private reported = 0;
+
+  /** Changes the level, and reports it when there is a counter to report to. */
+  change(by: number, counter: UpDownCounter | undefined, attributes: Attributes): void {
+    this.actual += by;
+    if (counter === undefined) return;
+    const difference = this.actual - this.reported;
+    this.reported = this.actual;
+    if (difference !== 0) counter.add(difference, attributes);
+  }
+}
+
+/** Makes the attributes for each value of one attribute once, instead of once per measurement. */
+export class AttributeCache {
+  private readonly made = new Map<string, Attributes>();
+
+  constructor(
+    private readonly base: Attributes,
+    private readonly name: string,
+  ) {}
+
+  /** The base attributes and `name` = `value`. `value` must be one of few. */
+  with(value: string): Attributes {
+    let attributes = this.made.get(value);
+    if (attributes === undefined) {
+      attributes = { ...this.base, [this.name]: value };
+      this.made.set(value, attributes);
+    }
+    return attributes;
+  }
+}
