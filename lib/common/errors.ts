@@ -67,6 +67,18 @@ export class PublishTimeoutError extends FlowError {
   }
 }
 
+/** The server did not confirm an acknowledgement in time. It may have taken it all the same. */
+export class AckTimeoutError extends FlowError {
+  constructor(subject: string, timeoutMs: number, options: FlowErrorOptions = {}) {
+    super(
+      'ACK_TIMEOUT',
+      `The acknowledgement of a message of "${subject}" was not confirmed within ${timeoutMs} ms. ` +
+        'Unless the server took it all the same, the message is delivered again after its ack wait.',
+      options,
+    );
+  }
+}
+
 /** The server refused a request; `apiCode` is JetStream's own error code. */
 export class JetStreamRequestError extends FlowError {
   /** JetStream's error code, for example 10071. */
@@ -75,6 +87,29 @@ export class JetStreamRequestError extends FlowError {
   constructor(message: string, apiCode: number, options: FlowErrorOptions = {}) {
     super('JETSTREAM', message, options);
     this.apiCode = apiCode;
+  }
+}
+
+/**
+ * An expected sequence did not hold: somebody wrote to the subject first. When {@link repeated} is true
+ * that may have been this very publish, stored at an earlier attempt whose acknowledgement was lost: read
+ * the subject to know.
+ */
+export class WrongLastSequenceError extends JetStreamRequestError {
+  /** The publish had been sent before with unknown outcome. */
+  readonly repeated: boolean;
+  /** The sequence the server says is the last one, where it says so. */
+  readonly lastSequence: number | undefined;
+
+  constructor(
+    message: string,
+    apiCode: number,
+    details: { readonly repeated: boolean; readonly lastSequence?: number },
+    options: FlowErrorOptions = {},
+  ) {
+    super(message, apiCode, options);
+    this.repeated = details.repeated;
+    this.lastSequence = details.lastSequence;
   }
 }
 
@@ -157,5 +192,16 @@ export class RunCancelledError extends FlowError {
 export class NotFoundError extends FlowError {
   constructor(message: string, options: FlowErrorOptions = {}) {
     super('NOT_FOUND', message, options);
+  }
+}
+
+/** The message with its headers is larger than the server takes (`max_payload`); repeating it cannot help. */
+export class MessageTooLargeError extends FlowError {
+  constructor(subject: string, bytes: number, maxBytes: number) {
+    super(
+      'MESSAGE_TOO_LARGE',
+      `The message for "${subject}" has ${bytes} bytes with its headers; the server takes at most ${maxBytes}. ` +
+        'Send a reference to the data, or raise the server\'s "max_payload".',
+    );
   }
 }

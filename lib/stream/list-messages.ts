@@ -1,0 +1,17 @@
+import type { StoredMessage } from './stream-reader.js';
+import type { StreamConnection } from './stream-connection.js';
+
+export interface ListMessagesOptions {
+  readonly limit: number;
+  readonly afterSequence?: number;
+}
+
+export async function* listMessages(
+  connection: StreamConnection,
+  stream: string,
+  filter: string,
+  options: ListMessagesOptions,
+): AsyncIterable<StoredMessage> {
+  void [connection, stream, filter, options];
+  throw new Error('not yet');
+}

@@ -1,0 +1,85 @@
+import type { MsgHdrs } from '@nats-io/transport-node';
+import type { StoredMsg } from '@nats-io/jetstream';
+import { ApiCode, callApi, isApiError } from './jetstream-api.js';
+import type { StreamConnection } from './stream-connection.js';
+
+/** A message as a stream holds it. */
+export interface StoredMessage {
+  readonly subject: string;
+  /** Sequence in the stream. */
+  readonly sequence: number;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  /** When the stream stored it. */
+  readonly time: Date;
+}
+
+/**
+ * The newest message of `subject`, read from the stream's leader, so never stale; undefined when there is
+ * none.
+ *
+ * @throws JetStreamRequestError when the stream does not exist.
+ */
+export function readLastBySubject(
+  connection: StreamConnection,
+  stream: string,
+  subject: string,
+): Promise<StoredMessage | undefined> {
+  return read(connection, stream, { last_by_subj: subject }, `read the last message of "${subject}" from stream "${stream}"`);
+}
+
+/**
+ * The message with this sequence, read from the stream's leader; undefined when there is none, or none any
+ * more.
+ *
+ * @throws JetStreamRequestError when the stream does not exist.
+ */
+export function readBySequence(
+  connection: StreamConnection,
+  stream: string,
+  sequence: number,
+): Promise<StoredMessage | undefined> {
+  return read(connection, stream, { seq: sequence }, `read message ${sequence} of stream "${stream}"`);
+}
+
+/**
+ * Removes one message. The bytes are marked as deleted, not overwritten.
+ *
+ * @returns false when there is no such message (any more).
+ * @throws JetStreamRequestError when the stream does not exist or does not allow deleting.
+ */
+export async function deleteMessage(connection: StreamConnection, stream: string, sequence: number): Promise<boolean> {
+  try {
+    return await callApi(`delete message ${sequence} of stream "${stream}"`, () =>
+      connection.manager.streams.deleteMessage(stream, sequence, false),
+    );
+  } catch (error) {
+    if (isApiError(error, ApiCode.sequenceNotFound, ApiCode.noMessageFound)) return false;
+    throw error;
+  }
+}
+
+async function read(
+  connection: StreamConnection,
+  stream: string,
+  query: { seq: number } | { last_by_subj: string },
+  what: string,
+): Promise<StoredMessage | undefined> {
+  try {
+    const stored = await callApi(what, () => connection.manager.streams.getMessage(stream, query));
+    return stored === null ? undefined : toStoredMessage(stored);
+  } catch (error) {
+    if (isApiError(error, ApiCode.noMessageFound)) return undefined;
+    throw error;
+  }
+}
+
+function toStoredMessage(stored: StoredMsg): StoredMessage {
+  return {
+    subject: stored.subject,
+    sequence: stored.seq,
+    data: stored.data,
+    headers: stored.header,
+    time: stored.time,
+  };
+}
