@@ -1,5 +1,5 @@
 import { DecodeError, EncodeError } from '../common/errors.js';
-import { describeValue } from './describe-value.js';
+import { describeValue, messageOf } from './describe-value.js';
 import { findUnserializable } from './find-unserializable.js';
 import type { MessageCodec } from './message-codec.js';
 
@@ -22,7 +22,8 @@ export class JsonCodec<T> implements MessageCodec<T> {
     if (value === undefined) return NOTHING;
     let text: string | undefined;
     try {
-      text = JSON.stringify(value);
+      // The compiler's types leave out that functions and symbols give undefined.
+      text = JSON.stringify(value) as string | undefined;
     } catch (error) {
       throw new EncodeError(
         `Cannot encode ${describeValue(value)} as JSON (${this.typeName}): ${findUnserializable(value) ?? messageOf(error)}.`,
@@ -30,7 +31,9 @@ export class JsonCodec<T> implements MessageCodec<T> {
       );
     }
     if (text === undefined) {
-      throw new EncodeError(`Cannot encode ${describeValue(value)} as JSON (${this.typeName}): JSON has no form for it.`);
+      throw new EncodeError(
+        `Cannot encode ${describeValue(value)} as JSON (${this.typeName}): JSON has no form for it.`,
+      );
     }
     return encoder.encode(text);
   }
@@ -45,8 +48,4 @@ export class JsonCodec<T> implements MessageCodec<T> {
       });
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { DecodeError, EncodeError } from '../common/errors.js';
-import { describeValue } from './describe-value.js';
+import { describeValue, messageOf } from './describe-value.js';
 import type { MessageCodec } from './message-codec.js';
 
 /**
@@ -45,8 +45,4 @@ export class ProtobufCodec<D extends DescMessage> implements MessageCodec<Messag
         )
       : new EncodeError(`Expected a message of type ${this.typeName}, got one of type ${actual}.`);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -85,7 +85,12 @@ export class FlowTracer {
    *
    * @param links further messages that led here, as a merge or a batch has them
    */
-  process<T>(fields: LogFields, message: ProcessedMessage, fn: Traced<T>, links?: readonly HeaderCarrier[]): Promise<T> {
+  process<T>(
+    fields: LogFields,
+    message: ProcessedMessage,
+    fn: Traced<T>,
+    links?: readonly HeaderCarrier[],
+  ): Promise<T> {
     const parent = message.headers === undefined ? ROOT_CONTEXT : extractTrace(message.headers);
     const tracer = this.activeTracer();
     if (tracer === undefined) {
@@ -146,7 +151,8 @@ async function runAndEnd<T>(span: Span, fn: Traced<T>): Promise<T> {
   }
 }
 
-function recordError(span: Span, error: unknown): void {
+/** Marks a span as failed with an error that does not leave the traced function. */
+export function recordError(span: Span, error: unknown): void {
   if (!span.isRecording()) return;
   const exception = error instanceof Error ? error : new Error(String(error));
   span.recordException(exception);
