@@ -205,3 +205,27 @@ export class MessageTooLargeError extends FlowError {
     );
   }
 }
+
+/**
+ * The write was sent, but neither an answer nor what is stored now tells whether it was applied. Look at the
+ * entry before repeating it, or use an idempotency key: with one, repeating is safe.
+ */
+export class OutcomeUnknownError extends FlowError {
+  constructor(what: string, reason: string, options: FlowErrorOptions = {}) {
+    super('OUTCOME_UNKNOWN', `${what} may or may not have been applied: ${reason}.`, options);
+  }
+}
+
+/** The operation did not come to an end within its timeout, and was not applied. */
+export class OperationTimeoutError extends FlowError {
+  constructor(what: string, timeoutMs: number, options: FlowErrorOptions = {}) {
+    super('TIMEOUT', `${what} did not finish within ${timeoutMs} ms; it was not applied.`, options);
+  }
+}
+
+/** More work waits than the configured limit allows; slow down, or raise the limit. */
+export class OverloadedError extends FlowError {
+  constructor(message: string) {
+    super('OVERLOADED', message);
+  }
+}

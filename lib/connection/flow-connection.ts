@@ -1,0 +1,184 @@
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { ConnectionError } from '../common/errors.js';
+import type { Log } from '../common/log.js';
+import { ConnectionMonitor, type ConnectionStatus } from './connection-monitor.js';
+import { resolveConnectionOptions, type ConnectionOptions, type ResolvedConnectionOptions } from './connection.options.js';
+import { openConnection } from './open-connection.js';
+import { Publisher } from './publisher.js';
+import { ServerCapabilities } from './server-capabilities.js';
+import { within } from './within.js';
+
+/** How a connection fares, for health checks. */
+export interface ConnectionHealth {
+  /** Connected, and JetStream answers. */
+  readonly healthy: boolean;
+  /** Why not. */
+  readonly problem?: string;
+  readonly status: ConnectionStatus;
+  /** `host:port` of the server connected to, or connected to last. */
+  readonly server: string;
+  readonly serverVersion: string;
+  /** Round trip to the server. */
+  readonly rttMs?: number;
+  /** Times the connection was lost since it was made. */
+  readonly disconnects: number;
+  readonly publishesInFlight: number;
+}
+
+/**
+ * One connection to NATS with what the library needs of it. Reconnects by itself; nothing here is static, so one
+ * process may hold several.
+ */
+export class FlowConnection implements AsyncDisposable {
+  readonly #options: ResolvedConnectionOptions;
+  readonly #monitor: ConnectionMonitor;
+  #capabilities: ServerCapabilities;
+  #closing: Promise<void> | undefined;
+
+  /** The client's connection. */
+  readonly nats: NatsConnection;
+  /** JetStream's management API, in the domain of the options. */
+  readonly manager: JetStreamManager;
+  /** The publish path. */
+  readonly publisher: Publisher;
+
+  private constructor(nats: NatsConnection, manager: JetStreamManager, monitor: ConnectionMonitor, options: ResolvedConnectionOptions, log: Log) {
+    this.nats = nats;
+    this.manager = manager;
+    this.#options = options;
+    this.#monitor = monitor;
+    this.#capabilities = new ServerCapabilities(nats.info?.version ?? '0.0.0');
+    this.publisher = new Publisher(nats, monitor, options);
+    monitor.onStatus((status) => {
+      const version = nats.info?.version;
+      if (status !== 'connected' || version === undefined || version === this.#capabilities.version) return;
+      this.#capabilities = new ServerCapabilities(version);
+      log.log(`Connection "${options.name}": ${this.#capabilities.describe()}.`);
+    });
+  }
+
+  /**
+   * Connects and makes sure JetStream answers. `signal` ends the wait for an absent server.
+   *
+   * @throws ConfigurationError when the options have problems, all of them at once.
+   * @throws ConnectionError when the server is absent and `whenAbsent` is `'fail'` or `waitAtMost` is over, and in
+   * any case at once when it refuses the authentication, the TLS handshake fails, or the account has no JetStream.
+   */
+  static async connect(options: ConnectionOptions, log: Log, signal?: AbortSignal): Promise<FlowConnection> {
+    const resolved = resolveConnectionOptions(options);
+    const nats = await openConnection(resolved, log, signal);
+    const manager = await jetstreamManager(nats, {
+      checkAPI: false,
+      timeout: resolved.requestTimeout,
+      ...(resolved.domain !== undefined && { domain: resolved.domain }),
+    });
+    const monitor = new ConnectionMonitor(nats, log, { name: resolved.name, foreign: resolved.connection !== undefined });
+    return new FlowConnection(nats, manager, monitor, resolved, log);
+  }
+
+  /** What the server connected to can do; looked at anew after every reconnect. */
+  get capabilities(): ServerCapabilities {
+    return this.#capabilities;
+  }
+
+  /** Where the connection stands. */
+  get status(): ConnectionStatus {
+    return this.#monitor.status;
+  }
+
+  /** Name of the connection, as in the options. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** First tokens of JetStream's API subjects, in the domain of the options, without a dot at the end. */
+  get apiPrefix(): string {
+    return this.#options.domain === undefined ? '$JS.API' : `$JS.${this.#options.domain}.API`;
+  }
+
+  /** First token of reply subjects. */
+  get inboxPrefix(): string {
+    return this.#options.inboxPrefix ?? '_INBOX';
+  }
+
+  /** How long a request to JetStream's API may take. */
+  get requestTimeoutMs(): number {
+    return this.#options.requestTimeout;
+  }
+
+  /** Calls `listener` after every transition, in order. @returns a function that ends it. */
+  onStatus(listener: (status: ConnectionStatus) => void): () => void {
+    return this.#monitor.onStatus(listener);
+  }
+
+  /** Milliseconds of a round trip to the server. @throws ConnectionError when there is none within `requestTimeout`. */
+  async ping(): Promise<number> {
+    const started = performance.now();
+    await this.flush();
+    return performance.now() - started;
+  }
+
+  /** Resolves when the server has read everything sent before. @throws ConnectionError when it does not within `requestTimeout`. */
+  async flush(): Promise<void> {
+    if (this.status !== 'connected') throw new ConnectionError(`Connection "${this.name}" is ${this.status}.`);
+    const what = `Connection "${this.name}": a round trip to the server`;
+    try {
+      await within(this.#options.requestTimeout, what, this.nats.flush());
+    } catch (error) {
+      throw error instanceof ConnectionError ? error : new ConnectionError(`${what} failed.`, { cause: error });
+    }
+  }
+
+  /** How the connection fares. Never rejects. */
+  async health(): Promise<ConnectionHealth> {
+    const facts = {
+      status: this.status,
+      server: this.nats.getServer(),
+      serverVersion: this.capabilities.version,
+      disconnects: this.#monitor.disconnects,
+      publishesInFlight: this.publisher.inFlight,
+    };
+    try {
+      const rttMs = await this.ping();
+      await this.manager.getAccountInfo();
+      return { healthy: true, ...facts, rttMs };
+    } catch (error) {
+      return { healthy: false, problem: error instanceof Error ? error.message : String(error), ...facts };
+    }
+  }
+
+  /**
+   * Lets the publishes under way end, then closes. An application's own connection stays open and loses
+   * only what we subscribed. May be called several times.
+   *
+   * @param timeoutMs how long publishes under way may take; then they fail with a `ConnectionError`.
+   * @default the longest `timeoutMs` of the publishes under way
+   */
+  close(timeoutMs?: number): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(timeoutMs: number | undefined): Promise<void> {
+    const drained = this.publisher.drain();
+    const impatience = timeoutMs === undefined ? undefined : setTimeout(() => this.publisher.stop(), timeoutMs);
+    await drained;
+    clearTimeout(impatience);
+    this.publisher.stop();
+    if (this.#options.connection !== undefined) return this.#monitor.stop();
+    this.#monitor.expectClose();
+    if (this.nats.isClosed()) return;
+    // The client's drain waits for the server, for ever when there is none.
+    if (this.status === 'connected') {
+      const drain = within(this.#options.requestTimeout, 'draining', this.nats.drain());
+      await drain.catch(() => this.nats.close());
+    } else {
+      await this.nats.close();
+    }
+  }
+}
