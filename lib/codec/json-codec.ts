@@ -22,8 +22,7 @@ export class JsonCodec<T> implements MessageCodec<T> {
     if (value === undefined) return NOTHING;
     let text: string | undefined;
     try {
-      // The compiler's types leave out that functions and symbols give undefined.
-      text = JSON.stringify(value) as string | undefined;
+      text = stringify(value);
     } catch (error) {
       throw new EncodeError(
         `Cannot encode ${describeValue(value)} as JSON (${this.typeName}): ${findUnserializable(value) ?? messageOf(error)}.`,
@@ -49,3 +48,6 @@ export class JsonCodec<T> implements MessageCodec<T> {
     }
   }
 }
+
+// The type that the compiler has for it leaves out that functions and symbols give undefined.
+const stringify: (value: unknown) => string | undefined = JSON.stringify;
