@@ -1,7 +1,6 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
-import type { DeliveryInfo } from '@nats-io/jetstream';
-import { toJsMsg } from '@nats-io/jetstream/internal';
 import { AckTimeoutError } from '../common/errors.js';
+import { readDeliveryInfo, type DeliveryInfo } from './delivery-info.js';
 
 const encoder = new TextEncoder();
 const ACK = encoder.encode('+ACK');
@@ -53,17 +52,17 @@ export class Delivery {
 
   /** How many times the server delivered this message to this consumer, this time included; from 1. */
   get attempt(): number {
-    return this.#parsed.deliveryCount;
+    return this.#parsed.deliveries;
   }
 
   /** Whether the message was delivered before. */
   get redelivered(): boolean {
-    return this.#parsed.deliveryCount > 1;
+    return this.#parsed.deliveries > 1;
   }
 
-  /** When the stream stored the message, in milliseconds precision. */
+  /** When the stream stored the message, in millisecond precision. */
   get time(): Date {
-    return new Date(Math.floor(this.#parsed.timestampNanos / NANOS_PER_MS));
+    return new Date(this.#parsed.timeMs);
   }
 
   /** Messages for this consumer that the server had not delivered yet when it sent this one. */
@@ -113,7 +112,7 @@ export class Delivery {
   }
 
   get #parsed(): DeliveryInfo {
-    this.#info ??= toJsMsg(this.#raw).info;
+    this.#info ??= readDeliveryInfo(this.#raw.reply ?? '');
     return this.#info;
   }
 

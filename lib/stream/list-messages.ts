@@ -1,4 +1,4 @@
-import type { StoredMessage } from './stream-reader.js';
+import type { StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
 export interface ListMessagesOptions {

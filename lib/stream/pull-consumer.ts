@@ -1,32 +1,333 @@
-import type { FlowError } from '../common/errors.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConfigurationError, ConnectionError, FlowError, NotFoundError } from '../common/errors.js';
 import type { Delivery } from './delivery.js';
+import { ApiCode, callApi, isApiError, toFlowError } from './jetstream-api.js';
+import { PullSession, type PullTiming } from './pull-session.js';
+import type { PullStatus } from './pull-status.js';
 import type { StreamConnection } from './stream-connection.js';
 
+const DEFAULT_EXPIRES_MS = 30_000;
+const MAX_HEARTBEAT_MS = 5_000;
+const MISSED_HEARTBEATS = 2;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5_000;
+const NANOS_PER_MS = 1_000_000;
+
+/** What {@link PullConsumer} needs to know. */
 export interface PullConsumerOptions {
   readonly stream: string;
+  /** Name of a durable pull consumer of `stream`. */
   readonly consumer: string;
+  /** Upper bound of deliveries handed to `onMessage` and not released; at least 1. */
   readonly maxInFlight: number;
+  /** How long one pull request stands before it is renewed, in milliseconds; at least 1000. @default 30000 */
   readonly expiresMs?: number;
+  /** Called for one delivery after the other, in the server's order. Must settle it and call `release`, now or later. */
   onMessage(delivery: Delivery): void;
+  /** Called for what goes wrong while consuming, once until it changes; the consumer goes on by itself. */
   onError(error: FlowError): void;
+  /** Makes the consumer (and the stream) anew when it is gone. Without it the consumer reports that and keeps looking. */
   readonly recreate?: () => Promise<void>;
 }
 
+/**
+ * Takes messages from a durable pull consumer, as many as there is room for and never more: what is asked
+ * of the server and what is in hand together stay within `maxInFlight`.
+ *
+ * It survives what happens to connections and servers: after a reconnect it asks again at once; when the
+ * server falls silent, changes its leader or does not know the consumer, it looks, lets `recreate` make the
+ * consumer, and goes on, with growing pauses of up to 5 s.
+ */
 export class PullConsumer {
+  readonly #connection: StreamConnection;
+  readonly #options: PullConsumerOptions;
+  #state: 'new' | 'running' | 'stopped' = 'new';
+  #paused = false;
+  #inHand = 0;
+  #session: PullSession | undefined;
+  #timing: PullTiming;
+  #maxBatch = Number.MAX_SAFE_INTEGER;
+  #pumpScheduled = false;
+  #silentTicks = 0;
+  #failures = 0;
+  #reported: string | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #unlisten: (() => void) | undefined;
+  #healing: Promise<void> | undefined;
+  #wake = new AbortController();
+  readonly #closing = new Set<Promise<void>>();
+
   constructor(connection: StreamConnection, options: PullConsumerOptions) {
-    void connection;
-    void options;
+    this.#connection = connection;
+    this.#options = options;
+    this.#timing = timingFor(options.expiresMs ?? DEFAULT_EXPIRES_MS);
   }
+
+  /** Messages asked of the server that have not arrived. */
   get outstanding(): number {
-    return 0;
+    return this.#session?.outstanding ?? 0;
   }
-  start(): Promise<void> {
-    return Promise.reject(new Error('not yet'));
+
+  /** Deliveries handed to `onMessage` and not released. */
+  get inFlight(): number {
+    return this.#inHand;
   }
-  release(): void {}
-  pause(): void {}
-  resume(): void {}
-  stop(): Promise<void> {
-    return Promise.resolve();
+
+  /**
+   * Begins to consume. Resolves when the consumer was found and the first messages are asked for.
+   *
+   * @throws NotFoundError when there is no such consumer and no `recreate`.
+   * @throws ConfigurationError when it is a push consumer.
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new ConfigurationError(this.#name, ['was started before; make a new one']);
+    this.#state = 'running';
+    try {
+      await this.#ensureConsumer();
+    } catch (error) {
+      this.#state = 'stopped';
+      throw error;
+    }
+    this.#unlisten = this.#connection.onStatus((status) => this.#connectionChanged(status));
+    this.#watchdog = setInterval(() => this.#checkHeartbeats(), this.#timing.heartbeatMs).unref();
+    this.#open();
   }
+
+  /** One delivery is done with: its place is free for another message. */
+  release(): void {
+    if (this.#inHand > 0) this.#inHand--;
+    this.#pump();
+  }
+
+  /** Asks for nothing more, and hands back what is on its way. Deliveries in hand are not touched. */
+  pause(): void {
+    this.#paused = true;
+    this.#close();
+  }
+
+  /** Undoes {@link pause}. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#open();
+  }
+
+  /**
+   * Ends consuming: requests are withdrawn, messages on their way go back for others to take at once.
+   * Resolves when nothing can arrive any more; deliveries in hand stay with whoever has them. Idempotent.
+   */
+  async stop(): Promise<void> {
+    this.#state = 'stopped';
+    this.#unlisten?.();
+    clearInterval(this.#watchdog);
+    this.#wake.abort();
+    this.#close();
+    await this.#healing;
+    await Promise.all(this.#closing);
+  }
+
+  get #name(): string {
+    return `Consumer "${this.#options.consumer}" of stream "${this.#options.stream}"`;
+  }
+
+  get #wanted(): boolean {
+    return this.#state === 'running' && !this.#paused && this.#connection.status === 'connected';
+  }
+
+  #open(): void {
+    if (!this.#wanted || this.#session !== undefined || this.#healing !== undefined) return;
+    const session: PullSession = new PullSession(this.#connection, this.#options.stream, this.#options.consumer, {
+      onDelivery: (delivery) => this.#deliver(delivery),
+      onStatus: (status) => this.#statusArrived(status),
+      onFailure: (error) => {
+        this.#report(error);
+        this.#heal();
+      },
+    });
+    this.#session = session;
+    this.#silentTicks = 0;
+    this.#pump();
+  }
+
+  /** Lets go of the session; what still arrives for it is handed back in the background. */
+  #close(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    const closing = session
+      .close()
+      .catch((error: unknown) => this.#report(toFlowError(`hand messages of ${this.#name} back`, error)))
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #deliver(delivery: Delivery): void {
+    if (this.#inHand >= this.#options.maxInFlight) {
+      delivery.nak(0); // the server sent more than was asked for: the bound is ours to keep
+      return;
+    }
+    this.#inHand++;
+    this.#failures = 0;
+    try {
+      this.#options.onMessage(delivery);
+    } catch (error) {
+      // It must not reach the client's parser, which would drop the connection's other messages.
+      this.#options.onError(
+        new FlowError('CONSUMER', `${this.#name}: onMessage threw; the message is handed back.`, { cause: error }),
+      );
+      delivery.nak(FIRST_BACKOFF_MS);
+      this.release();
+    }
+    this.#pump();
+  }
+
+  /**
+   * Asks for all free places once they are at least as many as are asked for already. So a fast handler has
+   * half of its places underway while it empties the other half, and a slow one never has more than
+   * log2(maxInFlight) small requests standing.
+   */
+  #pump(): void {
+    const free = this.#free;
+    if (free === 0 || this.#pumpScheduled) return;
+    if (free * 2 >= this.#options.maxInFlight) {
+      this.#request(free);
+      return;
+    }
+    // Places that become free in the same turn of the event loop go into one request.
+    this.#pumpScheduled = true;
+    setImmediate(() => {
+      this.#pumpScheduled = false;
+      this.#request(this.#free);
+    });
+  }
+
+  /** Places to ask for now. */
+  get #free(): number {
+    const session = this.#session;
+    if (session === undefined) return 0;
+    const free = this.#options.maxInFlight - this.#inHand - session.outstanding;
+    return free > 0 && free >= session.outstanding ? free : 0;
+  }
+
+  #request(free: number): void {
+    for (let left = free; left > 0 && this.#session !== undefined; left -= this.#maxBatch) {
+      this.#session.request(Math.min(left, this.#maxBatch), this.#timing);
+    }
+  }
+
+  #statusArrived(status: Exclude<PullStatus, { kind: 'heartbeat' }>): void {
+    if (status.kind === 'ended') {
+      this.#failures = 0;
+      this.#pump();
+      return;
+    }
+    if (status.kind === 'refused') {
+      this.#report(new ConfigurationError(this.#name, [`the server refuses pull requests: ${status.reason}`]));
+    }
+    this.#heal();
+  }
+
+  #checkHeartbeats(): void {
+    const session = this.#session;
+    if (session === undefined || session.takeActivity() || session.outstanding === 0) {
+      if (this.#silentTicks === 0 && session !== undefined) this.#recovered();
+      this.#silentTicks = 0;
+      return;
+    }
+    this.#silentTicks++;
+    if (this.#silentTicks <= MISSED_HEARTBEATS) return;
+    this.#report(new ConnectionError(`${this.#name}: the server's heartbeats stopped; asking anew.`));
+    this.#heal();
+  }
+
+  #recovered(): void {
+    this.#failures = 0;
+    this.#reported = undefined;
+  }
+
+  #connectionChanged(status: StreamConnection['status']): void {
+    this.#session?.abandon();
+    this.#session = undefined;
+    if (status === 'connected') {
+      this.#failures = 0;
+      this.#wakeUp();
+      this.#open();
+    } else if (status === 'closed') {
+      this.#report(new ConnectionError(`${this.#name}: the connection is closed, no more messages arrive.`));
+    }
+  }
+
+  /** Drops the session and opens a new one when the consumer is known to be there. */
+  #heal(): void {
+    this.#close();
+    this.#healing ??= this.#lookUntilFound().finally(() => {
+      this.#healing = undefined;
+      this.#open();
+    });
+  }
+
+  async #lookUntilFound(): Promise<void> {
+    while (this.#wanted) {
+      await this.#backOff();
+      if (!this.#wanted) return;
+      try {
+        await this.#ensureConsumer();
+        return;
+      } catch (error) {
+        this.#report(toFlowError(`look for ${this.#name}`, error));
+      }
+    }
+  }
+
+  /** No pause the first time; then growing ones, with jitter so that many consumers do not come at once. */
+  async #backOff(): Promise<void> {
+    const step = this.#failures++;
+    if (step === 0) return;
+    const pause = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (step - 1)) * (0.75 + Math.random() / 2);
+    const { signal } = this.#wake;
+    await delay(pause, undefined, { signal, ref: false }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+
+  #wakeUp(): void {
+    this.#wake.abort();
+    this.#wake = new AbortController();
+  }
+
+  async #ensureConsumer(): Promise<void> {
+    const { stream, consumer, recreate } = this.#options;
+    const look = () => callApi(`look for ${this.#name}`, () => this.#connection.manager.consumers.info(stream, consumer));
+    let info;
+    try {
+      info = await look();
+    } catch (error) {
+      if (!isApiError(error, ApiCode.consumerNotFound, ApiCode.streamNotFound)) throw error;
+      if (recreate === undefined) {
+        throw new NotFoundError(`${this.#name} does not exist. Create it, or turn provisioning on.`, { cause: error });
+      }
+      await recreate();
+      info = await look();
+    }
+    if (info.config.deliver_subject !== undefined) {
+      throw new ConfigurationError(this.#name, [
+        'is a push consumer, a pull consumer is needed. Delete it or choose another name',
+      ]);
+    }
+    const { max_batch: maxBatch = 0, max_expires: maxExpires = 0 } = info.config;
+    if (maxBatch > 0) this.#maxBatch = maxBatch;
+    const expiresMs = this.#options.expiresMs ?? DEFAULT_EXPIRES_MS;
+    this.#timing = timingFor(maxExpires > 0 ? Math.min(expiresMs, maxExpires / NANOS_PER_MS) : expiresMs);
+  }
+
+  #report(error: FlowError): void {
+    if (this.#reported === error.message) return;
+    this.#reported = error.message;
+    this.#options.onError(error);
+  }
+}
+
+/** The server wants at least two heartbeats per request. */
+function timingFor(expiresMs: number): PullTiming {
+  return { expiresMs, heartbeatMs: Math.min(MAX_HEARTBEAT_MS, Math.floor(expiresMs / 3)) };
 }

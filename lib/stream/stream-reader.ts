@@ -1,18 +1,10 @@
-import type { MsgHdrs } from '@nats-io/transport-node';
 import type { StoredMsg } from '@nats-io/jetstream';
 import { ApiCode, callApi, isApiError } from './jetstream-api.js';
+import type { StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
-/** A message as a stream holds it. */
-export interface StoredMessage {
-  readonly subject: string;
-  /** Sequence in the stream. */
-  readonly sequence: number;
-  readonly data: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
-  /** When the stream stored it. */
-  readonly time: Date;
-}
+export { listMessages, type ListMessagesOptions } from './list-messages.js';
+export type { StoredMessage } from './stored-message.js';
 
 /**
  * The newest message of `subject`, read from the stream's leader, so never stale; undefined when there is

@@ -1,5 +1,5 @@
 import type { FlowError } from '../common/errors.js';
-import type { StoredMessage } from './stream-reader.js';
+import type { StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
 export interface SubjectWatchOptions {
