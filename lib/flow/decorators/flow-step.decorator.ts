@@ -1,0 +1,21 @@
+import type { MessageSchema } from '../../codec/message-schema.js';
+import { FlowMetadataKey } from './flow-metadata.js';
+import type { FlowStepOptions } from './flow-step.options.js';
+import type { StepMethodDecorator } from './step-method.js';
+
+/**
+ * Makes a method of a provider or controller a step of a flow. The method is called with the decoded message and a
+ * `FlowContext`. What it returns goes on to the following steps; `undefined` ends the branch; an exception follows the
+ * retry policy, except `TerminalError` (straight to the dead letters) and `RetryLater` (after its own delay).
+ *
+ * With `input` or `output` declared, the compiler holds the method's first parameter and result to them. The rest is
+ * checked at boot. A subclass that overrides the method inherits the step, unless it decorates its own.
+ */
+export function FlowStep<I extends MessageSchema = MessageSchema, O extends MessageSchema = MessageSchema>(
+  options: FlowStepOptions<I, O> = {},
+): StepMethodDecorator<I, O> {
+  return (target, methodName) => {
+    const before: unknown[] = Reflect.getOwnMetadata(FlowMetadataKey.steps, target, methodName) ?? [];
+    Reflect.defineMetadata(FlowMetadataKey.steps, [...before, options], target, methodName);
+  };
+}

@@ -1,0 +1,12 @@
+import type { FlowContract } from '../contract.js';
+import { FlowMetadataKey } from './flow-metadata.js';
+
+/**
+ * Makes a provider's steps steps of `contract`. Subclasses inherit it. A step's own `flow` option wins over it, and a
+ * flow's steps may be spread over any number of providers.
+ */
+export function Flow(contract: FlowContract): ClassDecorator {
+  return (target) => {
+    Reflect.defineMetadata(FlowMetadataKey.contract, contract, target);
+  };
+}

@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { FlowMetadataAccessor } from '../decorators/flow-metadata.accessor.js';
+import type { DiscoveredStep, InstanceWrapper } from './discovered-step.js';
+
+/** A class (or the object of a value or factory provider) that may have steps. */
+interface Host {
+  readonly wrapper: InstanceWrapper;
+  readonly type: Function;
+  readonly prototype: object;
+}
+
+/**
+ * Finds the steps of an application: methods with `@FlowStep` on its providers and controllers. It reads classes, not
+ * instances, so it also sees request-scoped providers; of factory and value providers it sees what exists already.
+ */
+@Injectable()
+export class FlowExplorer {
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly scanner: MetadataScanner,
+    private readonly metadata: FlowMetadataAccessor,
+  ) {}
+
+  /** All steps, in the order of modules, providers and methods. Nothing is checked here. */
+  explore(): DiscoveredStep[] {
+    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    const hosts = wrappers.map(hostOf).filter((host) => host !== undefined);
+    return hosts.flatMap((host) => {
+      const isShared = hosts.some((other) => other !== host && other.type === host.type);
+      return this.stepsOf(host, isShared ? ` in ${host.wrapper.host?.name ?? 'an unnamed module'}` : '');
+    });
+  }
+
+  private stepsOf({ wrapper, type, prototype }: Host, suffix: string): DiscoveredStep[] {
+    return this.scanner.getAllMethodNames(prototype).flatMap((methodName) =>
+      this.metadata.stepsOf(prototype, methodName).map((options) => ({
+        contract: options.flow ?? this.metadata.contractOf(type),
+        methodName,
+        options,
+        wrapper,
+        where: `${type.name}.${methodName}${suffix}`,
+      })),
+    );
+  }
+}
+
+function hostOf(wrapper: InstanceWrapper): Host | undefined {
+  if (wrapper.isAlias) return undefined;
+  if (!wrapper.isNotMetatype && wrapper.metatype !== null) {
+    return { wrapper, type: wrapper.metatype, prototype: wrapper.metatype.prototype };
+  }
+  const instance: unknown = wrapper.instance;
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  const prototype: object | null = Object.getPrototypeOf(instance);
+  return prototype === null ? undefined : { wrapper, type: prototype.constructor, prototype };
+}

@@ -1,0 +1,105 @@
+import { didYouMean } from '../../common/did-you-mean.js';
+import { isEntry, startCandidates } from './start-step.js';
+import type { StepDefinition } from './step-definition.js';
+
+/** Everything that is wrong with how a flow's steps are connected, in the order of their declaration. */
+export function checkStructure(definitions: readonly StepDefinition[]): string[] {
+  if (definitions.length === 0) return ['it has no steps.'];
+  return [
+    ...duplicateNames(definitions),
+    ...unknownPredecessors(definitions),
+    ...cycles(definitions),
+    ...unreachable(definitions),
+    ...ambiguousStart(definitions),
+    ...misusedOtherwise(definitions),
+  ];
+}
+
+function label(definition: StepDefinition): string {
+  return `step "${definition.name}" (${definition.where})`;
+}
+
+function duplicateNames(definitions: readonly StepDefinition[]): string[] {
+  const byName = new Map<string, StepDefinition[]>();
+  for (const definition of definitions) {
+    byName.set(definition.name, [...(byName.get(definition.name) ?? []), definition]);
+  }
+  return [...byName.values()]
+    .filter((same) => same.length > 1)
+    .map((same) => {
+      const places = same.map((definition) => definition.where).join(' and ');
+      return `step name "${same[0]?.name}" is used ${same.length} times, by ${places}; names are unique in a flow.`;
+    });
+}
+
+function unknownPredecessors(definitions: readonly StepDefinition[]): string[] {
+  const names = new Set(definitions.map((definition) => definition.name));
+  return definitions.flatMap((definition) => {
+    const others = [...names].filter((name) => name !== definition.name);
+    return definition.options.after
+      .filter((name) => !names.has(name))
+      .map((name) => `${label(definition)}: comes after "${name}", which the flow does not have.${didYouMean(name, others)}`);
+  });
+}
+
+/** One line per cycle, each cycle told once: found when a walk against the arrows meets its own path again. */
+function cycles(definitions: readonly StepDefinition[]): string[] {
+  const byName = new Map(definitions.map((definition) => [definition.name, definition]));
+  const finished = new Set<string>();
+  const problems: string[] = [];
+
+  const visit = (name: string, path: readonly string[]): void => {
+    const start = path.indexOf(name);
+    if (start >= 0) {
+      // The walk went from each step to what it comes after; the arrows go the other way.
+      const circle = [...path.slice(start), name].reverse();
+      const places = path.slice(start).map((step) => byName.get(step)?.where);
+      problems.push(`steps follow each other in a circle: ${circle.join(' -> ')} (${places.join(', ')}).`);
+      return;
+    }
+    if (finished.has(name)) return;
+    for (const before of byName.get(name)?.options.after ?? []) visit(before, [...path, name]);
+    finished.add(name);
+  };
+  for (const { name } of definitions) visit(name, []);
+  return problems;
+}
+
+function unreachable(definitions: readonly StepDefinition[]): string[] {
+  const reached = new Set(definitions.filter(isEntry).map((entry) => entry.name));
+  let before: number;
+  do {
+    before = reached.size;
+    for (const { name, options } of definitions) {
+      if (options.after.some((predecessor) => reached.has(predecessor))) reached.add(name);
+    }
+  } while (reached.size > before);
+  return definitions
+    .filter((definition) => !reached.has(definition.name))
+    .map((definition) => `${label(definition)}: no entry of the flow leads there, so it would never run.`);
+}
+
+function ambiguousStart(definitions: readonly StepDefinition[]): string[] {
+  const candidates = startCandidates(definitions);
+  if (candidates.length <= 1) return [];
+  const places = candidates.map((definition) => `"${definition.name}" (${definition.where})`).join(' and ');
+  return [`started runs could begin at ${places}; leave one without "after" and "subject".`];
+}
+
+function misusedOtherwise(definitions: readonly StepDefinition[]): string[] {
+  const problems: string[] = [];
+  const predecessors = new Set(definitions.flatMap((definition) => definition.options.after));
+  for (const predecessor of predecessors) {
+    const siblings = definitions.filter((definition) => definition.options.after.includes(predecessor));
+    const takers = siblings.filter((definition) => definition.options.otherwise);
+    const hasWhen = siblings.some((definition) => definition.options.when !== undefined);
+    for (const taker of hasWhen ? [] : takers) {
+      problems.push(`${label(taker)}: "otherwise" takes what no "when" holds for, but no step after "${predecessor}" has a "when".`);
+    }
+    if (takers.length > 1) {
+      const places = takers.map((taker) => `"${taker.name}" (${taker.where})`).join(' and ');
+      problems.push(`"otherwise" after "${predecessor}" is claimed by ${places}; only one step can take the rest.`);
+    }
+  }
+  return problems;
+}
