@@ -1,7 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { SkipReporter } from './test/support/skip-reporter.js';
 
 const lib = (path: string): string => fileURLToPath(new URL(`./lib/${path}`, import.meta.url));
+
+/** One project per kind of test, in the order in which they run: the quick ones first. */
+const kinds = ['unit', 'integration', 'conformance', 'e2e', 'chaos'];
 
 export default defineConfig({
   // Nest resolves constructor parameters by the metadata that the compiler emits for decorated classes.
@@ -15,9 +19,20 @@ export default defineConfig({
   },
   test: {
     pool: 'forks',
+    // Each worker has a nats-server beside it.
     maxWorkers: 2,
-    include: ['test/**/*.spec.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    passWithNoTests: true,
+    globalSetup: './test/support/global-setup.ts',
+    reporters: ['default', new SkipReporter(), ['json', { outputFile: 'temp/tests.json' }]],
+    projects: kinds.map((name, groupOrder) => ({
+      extends: true as const,
+      test: {
+        name,
+        include: [`test/${name}/**/*.spec.ts`],
+        testTimeout: name === 'chaos' ? 300_000 : 30_000,
+        hookTimeout: 60_000,
+        sequence: { groupOrder },
+      },
+    })),
   },
 });

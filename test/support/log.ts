@@ -26,7 +26,8 @@ export function recordingLog(): RecordingLog {
     };
   return {
     lines,
-    messages: (level) => lines.filter((line) => level === undefined || line.level === level).map((line) => line.message),
+    messages: (level) =>
+      lines.filter((line) => level === undefined || line.level === level).map((line) => line.message),
     debug: record('debug'),
     log: record('log'),
     warn: record('warn'),

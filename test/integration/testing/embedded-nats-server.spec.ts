@@ -104,7 +104,8 @@ describe('EmbeddedNatsServer', () => {
     await expect(EmbeddedNatsServer.start({ port: 0, version: 'newest' })).rejects.toThrow(/port[^]*version/);
   });
 
-  it.skipIf(process.platform === 'win32')('does not outlive a parent that is killed with SIGKILL', async () => {
+  it('does not outlive a parent that is killed with SIGKILL', async (context) => {
+    context.skip(process.platform === 'win32', 'the watcher is a shell script');
     const script = `
       import { EmbeddedNatsServer } from './lib/testing/index.ts';
       const server = await EmbeddedNatsServer.start();
