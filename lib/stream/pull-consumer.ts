@@ -1,16 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationError, ConnectionError, FlowError, NotFoundError } from '../common/errors.js';
 import type { Delivery } from './delivery.js';
 import { ApiCode, callApi, isApiError, toFlowError } from './jetstream-api.js';
 import { PullSession, type PullTiming } from './pull-session.js';
 import type { PullStatus } from './pull-status.js';
+import { Recovery } from './recovery.js';
 import type { StreamConnection } from './stream-connection.js';
 
 const DEFAULT_EXPIRES_MS = 30_000;
 const MAX_HEARTBEAT_MS = 5_000;
 const MISSED_HEARTBEATS = 2;
-const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5_000;
+const THROWN_DELAY_MS = 1_000;
 const NANOS_PER_MS = 1_000_000;
 
 /** What {@link PullConsumer} needs to know. */
@@ -49,18 +48,22 @@ export class PullConsumer {
   #maxBatch = Number.MAX_SAFE_INTEGER;
   #pumpScheduled = false;
   #silentTicks = 0;
-  #failures = 0;
   #reported: string | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
-  #healing: Promise<void> | undefined;
-  #wake = new AbortController();
+  readonly #recovery: Recovery;
   readonly #closing = new Set<Promise<void>>();
 
   constructor(connection: StreamConnection, options: PullConsumerOptions) {
     this.#connection = connection;
     this.#options = options;
     this.#timing = timingFor(options.expiresMs ?? DEFAULT_EXPIRES_MS);
+    this.#recovery = new Recovery({
+      wanted: () => this.#wanted,
+      attempt: () => this.#ensureConsumer(),
+      onFailure: (error) => this.#report(toFlowError(`look for ${this.#name}`, error)),
+      onEnd: () => this.#open(),
+    });
   }
 
   /** Messages asked of the server that have not arrived. */
@@ -120,9 +123,8 @@ export class PullConsumer {
     this.#state = 'stopped';
     this.#unlisten?.();
     clearInterval(this.#watchdog);
-    this.#wake.abort();
     this.#close();
-    await this.#healing;
+    await this.#recovery.settle();
     await Promise.all(this.#closing);
   }
 
@@ -135,7 +137,7 @@ export class PullConsumer {
   }
 
   #open(): void {
-    if (!this.#wanted || this.#session !== undefined || this.#healing !== undefined) return;
+    if (!this.#wanted || this.#session !== undefined || this.#recovery.running) return;
     const session: PullSession = new PullSession(this.#connection, this.#options.stream, this.#options.consumer, {
       onDelivery: (delivery) => this.#deliver(delivery),
       onStatus: (status) => this.#statusArrived(status),
@@ -167,7 +169,7 @@ export class PullConsumer {
       return;
     }
     this.#inHand++;
-    this.#failures = 0;
+    this.#recovery.succeeded();
     try {
       this.#options.onMessage(delivery);
     } catch (error) {
@@ -175,7 +177,7 @@ export class PullConsumer {
       this.#options.onError(
         new FlowError('CONSUMER', `${this.#name}: onMessage threw; the message is handed back.`, { cause: error }),
       );
-      delivery.nak(FIRST_BACKOFF_MS);
+      delivery.nak(THROWN_DELAY_MS);
       this.release();
     }
     this.#pump();
@@ -217,7 +219,7 @@ export class PullConsumer {
 
   #statusArrived(status: Exclude<PullStatus, { kind: 'heartbeat' }>): void {
     if (status.kind === 'ended') {
-      this.#failures = 0;
+      this.#recovery.succeeded();
       this.#pump();
       return;
     }
@@ -241,7 +243,7 @@ export class PullConsumer {
   }
 
   #recovered(): void {
-    this.#failures = 0;
+    this.#recovery.succeeded();
     this.#reported = undefined;
   }
 
@@ -249,8 +251,7 @@ export class PullConsumer {
     this.#session?.abandon();
     this.#session = undefined;
     if (status === 'connected') {
-      this.#failures = 0;
-      this.#wakeUp();
+      this.#recovery.hurry();
       this.#open();
     } else if (status === 'closed') {
       this.#report(new ConnectionError(`${this.#name}: the connection is closed, no more messages arrive.`));
@@ -260,39 +261,7 @@ export class PullConsumer {
   /** Drops the session and opens a new one when the consumer is known to be there. */
   #heal(): void {
     this.#close();
-    this.#healing ??= this.#lookUntilFound().finally(() => {
-      this.#healing = undefined;
-      this.#open();
-    });
-  }
-
-  async #lookUntilFound(): Promise<void> {
-    while (this.#wanted) {
-      await this.#backOff();
-      if (!this.#wanted) return;
-      try {
-        await this.#ensureConsumer();
-        return;
-      } catch (error) {
-        this.#report(toFlowError(`look for ${this.#name}`, error));
-      }
-    }
-  }
-
-  /** No pause the first time; then growing ones, with jitter so that many consumers do not come at once. */
-  async #backOff(): Promise<void> {
-    const step = this.#failures++;
-    if (step === 0) return;
-    const pause = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (step - 1)) * (0.75 + Math.random() / 2);
-    const { signal } = this.#wake;
-    await delay(pause, undefined, { signal, ref: false }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-  }
-
-  #wakeUp(): void {
-    this.#wake.abort();
-    this.#wake = new AbortController();
+    this.#recovery.start();
   }
 
   async #ensureConsumer(): Promise<void> {
