@@ -1,5 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { credsAuthenticator, nkeyAuthenticator, TE, type Authenticator, type NodeConnectionOptions } from '@nats-io/transport-node';
+import {
+  credsAuthenticator,
+  nkeyAuthenticator,
+  TE,
+  type Authenticator,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
 import type { Log } from '../common/log.js';
 import type { ResolvedConnectionOptions } from './connection.options.js';
 

@@ -28,7 +28,8 @@ export function isDefinite(error: unknown): boolean {
 export function describeFailure(error: unknown, timeoutMs: number): string {
   const message = error instanceof Error ? error.message : String(error);
   if (isAuthFailure(error)) return `${message}. Check user and password, token, nkey or credentials file.`;
-  if (isTlsFailure(error)) return `TLS failed: ${message}. Check the tls option's files, and that the server speaks TLS.`;
+  if (isTlsFailure(error))
+    return `TLS failed: ${message}. Check the tls option's files, and that the server speaks TLS.`;
   const found = new Set(codes(error));
   if (found.has('ECONNREFUSED')) return 'connection refused.';
   if (found.has('ENOTFOUND') || found.has('EAI_AGAIN')) return `unknown host (${message}).`;

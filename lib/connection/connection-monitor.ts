@@ -70,8 +70,7 @@ export class ConnectionMonitor {
   /** Ends the watching, for a connection that goes on without us. */
   stop(): void {
     this.#closing = true;
-    // The client's iterator ends at its next event otherwise, which may never come.
-    if ('stop' in this.#statuses && typeof this.#statuses.stop === 'function') this.#statuses.stop();
+    if (isStoppable(this.#statuses)) this.#statuses.stop();
     this.#transition('closed');
   }
 
@@ -89,12 +88,17 @@ export class ConnectionMonitor {
         if (this.#status !== 'connected') return;
         this.#lostAt = performance.now();
         this.#disconnects++;
-        if (!this.#closing) this.#log.warn(`Connection "${name}" to NATS at ${event.server} lost; reconnecting. Publishes wait up to their timeout.`);
+        if (!this.#closing)
+          this.#log.warn(
+            `Connection "${name}" to NATS at ${event.server} lost; reconnecting. Publishes wait up to their timeout.`,
+          );
         return this.#transition('disconnected');
       case 'reconnect': {
         if (this.#status !== 'disconnected') return;
         const seconds = ((performance.now() - this.#lostAt) / 1000).toFixed(1);
-        this.#log.log(`Connection "${name}" is back after ${seconds} s: NATS at ${event.server}, nats-server ${this.#nats.info?.version ?? 'of unknown version'}.`);
+        this.#log.log(
+          `Connection "${name}" is back after ${seconds} s: NATS at ${event.server}, nats-server ${this.#nats.info?.version ?? 'of unknown version'}.`,
+        );
         return this.#transition('connected');
       }
       case 'error':
@@ -135,7 +139,10 @@ export class ConnectionMonitor {
     if (this.#status === 'closed') return;
     const { name } = this.#options;
     if (this.#closing) this.#log.log(`Connection "${name}" to NATS closed.`);
-    else this.#log.error(`Connection "${name}" to NATS is closed for good${reason ? `: ${reason.message}` : ''}. Restart the application.`);
+    else
+      this.#log.error(
+        `Connection "${name}" to NATS is closed for good${reason ? `: ${reason.message}` : ''}. Restart the application.`,
+      );
     this.#transition('closed');
   }
 
@@ -152,4 +159,9 @@ export class ConnectionMonitor {
       }
     }
   }
+}
+
+/** The client's iterator can be ended, which its type does not say; left alone it ends at its next event only. */
+function isStoppable(iterable: object): iterable is { stop(): void } {
+  return 'stop' in iterable && typeof iterable.stop === 'function';
 }

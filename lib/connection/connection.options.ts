@@ -88,7 +88,11 @@ const serverList = z
 /** Whether `value` looks like a connection of the client library, whichever copy of it made it. */
 function isNatsConnection(value: unknown): value is NatsConnection {
   const candidate = value as Partial<NatsConnection> | null;
-  return typeof candidate?.publish === 'function' && typeof candidate.status === 'function' && typeof candidate.rtt === 'function';
+  return (
+    typeof candidate?.publish === 'function' &&
+    typeof candidate.status === 'function' &&
+    typeof candidate.rtt === 'function'
+  );
 }
 
 /**
@@ -139,16 +143,10 @@ export function checkConnectionOptions(options: ResolvedConnectionOptions, conte
   const add = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
   if (options.user !== undefined && options.password === undefined) add('user', 'needs password beside it');
   if (options.password !== undefined && options.user === undefined) add('password', 'needs user beside it');
-  const ways = [
-    ['user', options.user],
-    ['token', options.token],
-    ['credentialsFile', options.credentialsFile],
-    ['nkeySeed', options.nkeySeed],
-    ['nkeySeedFile', options.nkeySeedFile],
-    ['servers', options.servers.find((server) => server.user ?? server.token)],
-  ]
-    .filter(([, value]) => value !== undefined)
-    .map(([name]) => String(name));
+  const ways = (['user', 'token', 'credentialsFile', 'nkeySeed', 'nkeySeedFile'] as const)
+    .filter((way): boolean => options[way] !== undefined)
+    .map(String)
+    .concat(options.servers.some((server) => server.user ?? server.token) ? ['servers'] : []);
   if (ways.length > 1) add(ways[1] ?? 'user', `choose one way to authenticate, not ${ways.join(' and ')}`);
   if (options.connection !== undefined && (ways.length > 0 || options.tls !== undefined)) {
     add('connection', 'authentication and TLS belong to the connection given; leave them out');

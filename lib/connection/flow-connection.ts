@@ -2,8 +2,12 @@ import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import { ConnectionMonitor, type ConnectionStatus } from './connection-monitor.js';
-import { resolveConnectionOptions, type ConnectionOptions, type ResolvedConnectionOptions } from './connection.options.js';
+import type { ConnectionMonitor, ConnectionStatus } from './connection-monitor.js';
+import {
+  resolveConnectionOptions,
+  type ConnectionOptions,
+  type ResolvedConnectionOptions,
+} from './connection.options.js';
 import { openConnection } from './open-connection.js';
 import { Publisher } from './publisher.js';
 import { ServerCapabilities } from './server-capabilities.js';
@@ -33,6 +37,7 @@ export interface ConnectionHealth {
 export class FlowConnection implements AsyncDisposable {
   readonly #options: ResolvedConnectionOptions;
   readonly #monitor: ConnectionMonitor;
+  readonly #log: Log;
   #capabilities: ServerCapabilities;
   #closing: Promise<void> | undefined;
 
@@ -43,11 +48,18 @@ export class FlowConnection implements AsyncDisposable {
   /** The publish path. */
   readonly publisher: Publisher;
 
-  private constructor(nats: NatsConnection, manager: JetStreamManager, monitor: ConnectionMonitor, options: ResolvedConnectionOptions, log: Log) {
+  private constructor(
+    nats: NatsConnection,
+    manager: JetStreamManager,
+    monitor: ConnectionMonitor,
+    options: ResolvedConnectionOptions,
+    log: Log,
+  ) {
     this.nats = nats;
     this.manager = manager;
     this.#options = options;
     this.#monitor = monitor;
+    this.#log = log;
     this.#capabilities = new ServerCapabilities(nats.info?.version ?? '0.0.0');
     this.publisher = new Publisher(nats, monitor, options);
     monitor.onStatus((status) => {
@@ -67,13 +79,12 @@ export class FlowConnection implements AsyncDisposable {
    */
   static async connect(options: ConnectionOptions, log: Log, signal?: AbortSignal): Promise<FlowConnection> {
     const resolved = resolveConnectionOptions(options);
-    const nats = await openConnection(resolved, log, signal);
+    const { nats, monitor } = await openConnection(resolved, log, signal);
     const manager = await jetstreamManager(nats, {
       checkAPI: false,
       timeout: resolved.requestTimeout,
       ...(resolved.domain !== undefined && { domain: resolved.domain }),
     });
-    const monitor = new ConnectionMonitor(nats, log, { name: resolved.name, foreign: resolved.connection !== undefined });
     return new FlowConnection(nats, manager, monitor, resolved, log);
   }
 
@@ -170,15 +181,22 @@ export class FlowConnection implements AsyncDisposable {
     await drained;
     clearTimeout(impatience);
     this.publisher.stop();
-    if (this.#options.connection !== undefined) return this.#monitor.stop();
+    if (this.#options.connection === undefined) await this.#closeOwn();
+    else this.#monitor.stop();
+  }
+
+  async #closeOwn(): Promise<void> {
     this.#monitor.expectClose();
     if (this.nats.isClosed()) return;
     // The client's drain waits for the server, for ever when there is none.
     if (this.status === 'connected') {
-      const drain = within(this.#options.requestTimeout, 'draining', this.nats.drain());
-      await drain.catch(() => this.nats.close());
-    } else {
-      await this.nats.close();
+      try {
+        await within(this.#options.requestTimeout, `Draining connection "${this.name}"`, this.nats.drain());
+        return;
+      } catch (error) {
+        this.#log.warn(`Connection "${this.name}" is closed without draining: ${String(error)}`);
+      }
     }
+    await this.nats.close();
   }
 }

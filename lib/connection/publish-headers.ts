@@ -31,7 +31,11 @@ export class EncodedHeaders extends MsgHdrsImpl {
    *
    * @throws EncodeError when a name or a value cannot stand in a header.
    */
-  static of(messageId: string | undefined, expectLastSubjectSequence: number | undefined, fields: HeaderFields | undefined): EncodedHeaders | undefined {
+  static of(
+    messageId: string | undefined,
+    expectLastSubjectSequence: number | undefined,
+    fields: HeaderFields | undefined,
+  ): EncodedHeaders | undefined {
     let text = '';
     if (messageId !== undefined) text += line('Nats-Msg-Id', messageId);
     if (expectLastSubjectSequence !== undefined) {
@@ -39,7 +43,8 @@ export class EncodedHeaders extends MsgHdrsImpl {
     }
     if (fields !== undefined) {
       for (const [name, value] of fields) {
-        if (!NAME.test(name)) throw new EncodeError(`"${name}" is not a header name: use visible ASCII characters without ":".`);
+        if (!NAME.test(name))
+          throw new EncodeError(`"${name}" is not a header name: use visible ASCII characters without ":".`);
         if (typeof value === 'string') text += line(name, value);
         else for (const one of value) text += line(name, one);
       }
@@ -49,6 +54,7 @@ export class EncodedHeaders extends MsgHdrsImpl {
 }
 
 function line(name: string, value: string): string {
-  if (LINE_BREAK.test(value)) throw new EncodeError(`Header "${name}" contains a line break, which no header can carry.`);
+  if (LINE_BREAK.test(value))
+    throw new EncodeError(`Header "${name}" contains a line break, which no header can carry.`);
   return `${name}: ${value}\r\n`;
 }

@@ -1,12 +1,18 @@
 import type { Msg } from '@nats-io/transport-node';
 import { JetStreamRequestError } from '../common/errors.js';
+import type { PublishResult } from './publish.options.js';
 
 /** What came back for a publish. */
 export type PublishReply =
-  | { readonly kind: 'stored'; readonly stream: string; readonly sequence: number; readonly duplicate: boolean }
+  | { readonly kind: 'stored'; readonly ack: Omit<PublishResult, 'repeated'> }
   /** Certainly not stored, and another try may succeed in a moment. */
   | { readonly kind: 'not-now'; readonly error: JetStreamRequestError }
-  | { readonly kind: 'conflict'; readonly message: string; readonly apiCode: number; readonly lastSequence: number | undefined }
+  | {
+      readonly kind: 'conflict';
+      readonly message: string;
+      readonly apiCode: number;
+      readonly lastSequence?: number;
+    }
   | { readonly kind: 'refused'; readonly error: JetStreamRequestError };
 
 /** `apiCode` of the error for "nobody listens on this subject", which has no code of JetStream's. */
@@ -34,9 +40,15 @@ export function readReply(subject: string, message: Msg): PublishReply {
   const body = parse(data);
   if (body?.error !== undefined) return failed(subject, body.error);
   if (body?.stream === undefined || body.seq === undefined) {
-    return { kind: 'refused', error: new JetStreamRequestError(`The reply to a publish on "${subject}" is no acknowledgement of a stream; does a plain subscriber answer there?`, 0) };
+    return {
+      kind: 'refused',
+      error: new JetStreamRequestError(
+        `The reply to a publish on "${subject}" is no acknowledgement of a stream; does a plain subscriber answer there?`,
+        0,
+      ),
+    };
   }
-  return { kind: 'stored', stream: body.stream, sequence: body.seq, duplicate: body.duplicate === true };
+  return { kind: 'stored', ack: { stream: body.stream, sequence: body.seq, duplicate: body.duplicate === true } };
 }
 
 function withoutBody(subject: string, message: Msg): PublishReply {
@@ -56,7 +68,7 @@ function failed(subject: string, error: NonNullable<AckBody['error']>): PublishR
   const message = `The stream refused a publish on "${subject}": ${description} (${apiCode}).`;
   if (apiCode === WRONG_LAST_SEQUENCE || apiCode === WRONG_LAST_SEQUENCE_UNKNOWN) {
     const last = /wrong last sequence: (\d+)/.exec(description)?.[1];
-    return { kind: 'conflict', message, apiCode, lastSequence: last === undefined ? undefined : Number(last) };
+    return { kind: 'conflict', message, apiCode, ...(last !== undefined && { lastSequence: Number(last) }) };
   }
   // A server that is shutting down still answers, after its stores were closed.
   const passing = PASSING.has(apiCode) || (apiCode === STORE_FAILED && description.includes('closed'));

@@ -32,7 +32,10 @@ const REQUIREMENTS: Readonly<Record<ServerFeature, Requirement>> = {
   atomicBatch: { label: 'Publishing a batch atomically', since: '2.12.0' },
   scheduledMessages: { label: 'Scheduled messages', since: '2.12.0' },
   counters: { label: 'Distributed counters', since: '2.12.0' },
-  keepsConsumersOverCrash: { label: 'Keeping a consumer\'s place when the server crashes', since: KEEPS_CONSUMERS_SINCE },
+  keepsConsumersOverCrash: {
+    label: "Keeping a consumer's place when the server crashes",
+    since: KEEPS_CONSUMERS_SINCE,
+  },
 };
 
 const FEATURES = Object.keys(REQUIREMENTS) as ServerFeature[];

@@ -33,9 +33,9 @@ export class WaitingLine {
     return undefined;
   }
 
-  /** `publish`, settled by now, waits no more. */
-  left(publish: PendingPublish): void {
-    if (publish.settled) this.#size--;
+  /** One of those who wait was settled, and waits no more. */
+  left(): void {
+    this.#size--;
   }
 
   /** Everybody who waits, first to last. */

@@ -1,0 +1,56 @@
+import { CancelledError, ConnectionError, EncodeError, PublishTimeoutError } from '../common/errors.js';
+import type { PendingPublish } from './pending-publish.js';
+
+/** The errors a publish can end with before the stream has said anything. */
+export const publishErrors = {
+  closed: (subject: string): ConnectionError =>
+    new ConnectionError(`The connection is closed or closing; the publish on "${subject}" was given up.`),
+
+  cancelled: (subject: string, signal: AbortSignal): CancelledError =>
+    new CancelledError(`Publishing to "${subject}"`, { cause: signal.reason }),
+
+  tooLarge: (subject: string, size: number, limit: number): EncodeError =>
+    new EncodeError(
+      `A message of ${size} bytes (headers included) on "${subject}" exceeds the server's max_payload of ` +
+        `${limit} bytes. Store large data elsewhere and send a reference, or raise max_payload.`,
+    ),
+
+  lost: (subject: string): ConnectionError =>
+    new ConnectionError(
+      `The connection was lost before the publish on "${subject}" was acknowledged; whether it is stored is ` +
+        'not known. With a messageId it would have been repeated.',
+    ),
+
+  forbidden: (subject: string, cause: Error): ConnectionError =>
+    new ConnectionError(`The server does not let us publish to "${subject}"; grant the permission.`, { cause }),
+
+  inboxForbidden: (inbox: string, cause: Error): ConnectionError =>
+    new ConnectionError(
+      `The server does not let us subscribe to our reply subject "${inbox}*", so no publish can be ` +
+        'acknowledged; grant the permission, or set inboxPrefix to one that is granted.',
+      { cause },
+    ),
+
+  /** The client refused to take the message. */
+  notSent(subject: string, error: unknown): Error {
+    const reason = error instanceof Error ? error.message : String(error);
+    const name = error instanceof Error ? error.name : '';
+    return name === 'ClosedConnectionError' || name === 'DrainingConnectionError'
+      ? new ConnectionError(`The publish on "${subject}" was not sent: ${reason}.`, { cause: error })
+      : new EncodeError(`A message for "${subject}" cannot be sent: ${reason}.`, { cause: error });
+  },
+
+  /** The time of `publish` is over. */
+  overdue({ subject, timeoutMs, sent, repeated, refusal }: PendingPublish, connected: boolean, limit: number): Error {
+    if (sent || repeated || refusal !== undefined) {
+      return new PublishTimeoutError(subject, timeoutMs, refusal === undefined ? {} : { cause: refusal });
+    }
+    if (!connected) {
+      return new ConnectionError(
+        `Not connected to NATS while a publish on "${subject}" had time (${timeoutMs} ms); it was not sent.`,
+      );
+    }
+    const cause = new ConnectionError(`It waited for one of ${limit} places (maxPublishesInFlight) and was not sent.`);
+    return new PublishTimeoutError(subject, timeoutMs, { cause });
+  },
+};
