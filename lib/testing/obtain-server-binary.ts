@@ -40,12 +40,11 @@ export function downloadRelease(): Promise<string> {
 /** The body behind `url`. The first answer must come soon, the rest may take its time. */
 async function download(url: string): Promise<Buffer> {
   const impatient = new AbortController();
-  const timer = setTimeout(
-    () => impatient.abort(new Error(`no answer within ${FIRST_ANSWER_MS} ms`)),
-    FIRST_ANSWER_MS,
-  );
+  const timer = setTimeout(() => impatient.abort(new Error(`no answer within ${FIRST_ANSWER_MS} ms`)), FIRST_ANSWER_MS);
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([impatient.signal, AbortSignal.timeout(DOWNLOAD_MS)]) });
+    const response = await fetch(url, {
+      signal: AbortSignal.any([impatient.signal, AbortSignal.timeout(DOWNLOAD_MS)]),
+    });
     clearTimeout(timer);
     if (!response.ok) throw new Error(`status ${response.status}`);
     return Buffer.from(await response.arrayBuffer());
@@ -79,10 +78,11 @@ export function buildWithGo(): Promise<string> {
  * Takes the binary out of Debian's package into the cache. The package is not installed: nothing of the
  * system changes and no service starts. Only root can fetch the package lists where they are missing.
  *
+ * @param origin Name of the copy in the cache.
  * @throws Error on systems without apt, without the package, or without root and package lists.
  */
-export function takeFromDebian(): Promise<string> {
-  return storeInCache('debian', async (directory) => {
+export function takeFromDebian(origin: string): Promise<string> {
+  return storeInCache(origin, async (directory) => {
     const run = (file: string, args: string[]): Promise<string> =>
       runProgram(file, args, { cwd: directory, timeoutMs: PACKAGE_MS });
     try {

@@ -2,7 +2,7 @@ import { delimiter, join } from 'node:path';
 import { EmbeddedServerError } from './embedded-server.error.js';
 import { buildWithGo, downloadRelease, takeFromDebian } from './obtain-server-binary.js';
 import { runProgram } from './run-program.js';
-import { BINARY_NAME, cachedBinary, cacheDirectory, isExecutable, PINNED_VERSION } from './server-binary-cache.js';
+import { BINARY_NAME, cachedBinary, isExecutable, PINNED_VERSION } from './server-binary-cache.js';
 
 const VERSION_MS = 10_000;
 
@@ -10,7 +10,7 @@ const VERSION_MS = 10_000;
 export interface ResolveServerBinaryOptions {
   /** Start of the version that is needed, such as `'2.9'`. @default any */
   readonly version?: string | undefined;
-  /** Told in one line before something takes long: a download or a build. @default nobody */
+  /** Told in one line before something takes long: a download or a build. @default standard error */
   readonly onProgress?: (line: string) => void;
 }
 
@@ -41,25 +41,26 @@ interface Way {
  * 5. `go install` of the pinned version;
  * 6. the binary from Debian's package (older: 2.9 in Debian 12).
  *
- * With `version`, a variable of that version (`NATS_SERVER_BIN_2_9` for `'2.9'`) comes first, and whatever
- * else is found must be of that version.
+ * With `version`, a variable of that version (`NATS_SERVER_BIN_2_9` for `'2.9'`) comes first, and what is not
+ * of that version is passed over.
  *
  * Safe to call in several processes at once; set `NATS_SERVER_BIN` to the result to spare them the search.
  *
  * @throws EmbeddedServerError that lists every way and why it failed.
  */
 export async function resolveServerBinary(options: ResolveServerBinaryOptions = {}): Promise<ServerBinary> {
+  const say = options.onProgress ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const failures: string[] = [];
   for (const way of waysTo(options.version)) {
     try {
-      if (way.progress !== undefined) options.onProgress?.(way.progress);
+      if (way.progress !== undefined) say(way.progress);
       const path = await way.find();
       if (path === undefined) {
         failures.push(`${way.source}: nothing there`);
         continue;
       }
       const version = await versionOf(path);
-      if (options.version === undefined || `${version}.`.startsWith(`${options.version}.`)) {
+      if (options.version === undefined || isVersion(version, options.version)) {
         return { path, version, source: way.source };
       }
       failures.push(`${way.source}: ${path} is ${version}`);
@@ -84,22 +85,34 @@ function variableFor(version: string): string {
 
 function waysTo(version: string | undefined): Way[] {
   const variables = version === undefined ? ['NATS_SERVER_BIN'] : [variableFor(version), 'NATS_SERVER_BIN'];
-  const found: Way[] = [
-    ...variables.map((name) => ({ source: name, find: () => namedBy(name) })),
-    { source: 'PATH', find: onPath },
-    { source: `cache (${cacheDirectory()})`, find: inCache },
-  ];
-  if (version !== undefined && !`${PINNED_VERSION}.`.startsWith(`${version}.`)) return found;
-  return [
-    ...found,
+  const pinned: Way[] = [
     { source: 'release download', progress: `nats-server: downloading ${PINNED_VERSION} …`, find: downloadRelease },
     {
       source: 'go install',
       progress: `nats-server: building ${PINNED_VERSION} with Go, this takes a minute or two …`,
       find: buildWithGo,
     },
-    { source: "Debian's package", progress: "nats-server: fetching Debian's package …", find: takeFromDebian },
   ];
+  // Apart from one fetched for its version: that one must not stand in for a newer one later.
+  const debian = version === undefined ? 'debian' : `debian-for-${version}`;
+  const pinnedFits = version === undefined || isVersion(PINNED_VERSION, version);
+  return [
+    ...variables.map((name) => ({ source: name, find: () => namedBy(name) })),
+    { source: 'PATH', find: onPath },
+    { source: 'cache', find: () => firstExecutable([cachedBinary(`v${PINNED_VERSION}`)]) },
+    { source: "cache of Debian's package", find: () => firstExecutable([cachedBinary(debian)]) },
+    ...(pinnedFits ? pinned : []),
+    {
+      source: "Debian's package",
+      progress: "nats-server: fetching Debian's package …",
+      find: () => takeFromDebian(debian),
+    },
+  ];
+}
+
+/** Whether `version` starts with the numbers of `wanted`. */
+function isVersion(version: string, wanted: string): boolean {
+  return `${version}.`.startsWith(`${wanted}.`);
 }
 
 async function namedBy(variable: string): Promise<string | undefined> {
@@ -113,10 +126,6 @@ async function onPath(): Promise<string | undefined> {
   const usual = process.platform === 'win32' ? [] : ['/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
   const directories = [...(process.env.PATH ?? '').split(delimiter), ...usual];
   return firstExecutable(directories.filter((name) => name !== '').map((name) => join(name, BINARY_NAME)));
-}
-
-async function inCache(): Promise<string | undefined> {
-  return firstExecutable([cachedBinary(`v${PINNED_VERSION}`), cachedBinary('debian')]);
 }
 
 async function firstExecutable(paths: string[]): Promise<string | undefined> {

@@ -23,7 +23,7 @@ export function runProgram(file: string, args: readonly string[], options: RunPr
         return;
       }
       const lastWords = stderr.trim().split('\n').slice(-3).join(' ').trim();
-      const what = error.killed === true ? `took longer than ${options.timeoutMs} ms` : (lastWords || error.message);
+      const what = error.killed === true ? `took longer than ${options.timeoutMs} ms` : lastWords || error.message;
       reject(new Error(`${file} ${args.join(' ')}: ${what}`, { cause: error }));
     });
     child.stdin?.end();

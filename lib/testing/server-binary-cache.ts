@@ -9,14 +9,14 @@ export const PINNED_VERSION = '2.15.2';
 export const BINARY_NAME = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
 
 /** Directory of this library in the user's cache directory, by the platform's custom. */
-export function cacheDirectory(): string {
+function cacheDirectory(): string {
   const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env;
   if (process.platform === 'win32' && local) return join(local, 'nestjs-jetstream-flow');
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'nestjs-jetstream-flow');
   return join(xdg || join(homedir(), '.cache'), 'nestjs-jetstream-flow');
 }
 
-/** Where a binary of `origin` (`v2.15.2`, `debian`) is kept. */
+/** Where the binary that came from `origin` (`v2.15.2`, `debian`) is kept. */
 export function cachedBinary(origin: string): string {
   return join(cacheDirectory(), `nats-server-${origin}`, BINARY_NAME);
 }
