@@ -1,7 +1,6 @@
 import {
   createNoopMeter,
   metrics,
-  type Attributes,
   type Counter,
   type Histogram,
   type Meter,
@@ -35,8 +34,16 @@ const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
  */
 export class InstrumentSource {
   private instruments: Instruments | undefined;
+  private stopCollecting: (() => void) | undefined;
 
-  constructor(private readonly provider: MeterProvider | undefined) {}
+  /**
+   * @param provider where measurements go, the global one when `undefined`
+   * @param onCollect called just before metrics are collected: hands in what was summed up since
+   */
+  constructor(
+    private readonly provider: MeterProvider | undefined,
+    private readonly onCollect: (instruments: Instruments) => void,
+  ) {}
 
   /** The instruments; `undefined` as long as nobody registered a meter provider. */
   get(): Instruments | undefined {
@@ -44,9 +51,25 @@ export class InstrumentSource {
     const meter = (this.provider ?? metrics).getMeter(SCOPE);
     // Metrics have no proxy in the api: instruments made before the SDK is registered would stay dead for ever.
     if (meter === createNoopMeter()) return undefined;
-    this.instruments = makeInstruments(meter);
-    return this.instruments;
+    const instruments = makeInstruments(meter);
+    this.instruments = instruments;
+    this.stopCollecting = callOnCollect(meter, () => this.onCollect(instruments));
+    return instruments;
   }
+
+  /** Hands in what is left and is not called any more. */
+  close(): void {
+    if (this.instruments !== undefined) this.onCollect(this.instruments);
+    this.stopCollecting?.();
+    this.stopCollecting = undefined;
+  }
+}
+
+function callOnCollect(meter: Meter, callback: () => void): () => void {
+  // A callback must belong to an observable instrument. This one is never observed, so it is never exported.
+  const hook = [meter.createObservableGauge('flow.collect')];
+  meter.addBatchObservableCallback(callback, hook);
+  return () => meter.removeBatchObservableCallback(callback, hook);
 }
 
 function makeInstruments(meter: Meter): Instruments {
@@ -102,42 +125,4 @@ function makeInstruments(meter: Meter): Instruments {
       advice: { explicitBucketBoundaries: SIZES },
     }),
   };
-}
-
-/**
- * A level reported through an up-down counter. It counts along while nothing measures, so that the level is right
- * (and never negative) when a meter provider appears in the middle of work.
- */
-export class Level {
-  private actual = 0;
-  private reported = 0;
-
-  /** Changes the level, and reports it when there is a counter to report to. */
-  change(by: number, counter: UpDownCounter | undefined, attributes: Attributes): void {
-    this.actual += by;
-    if (counter === undefined) return;
-    const difference = this.actual - this.reported;
-    this.reported = this.actual;
-    if (difference !== 0) counter.add(difference, attributes);
-  }
-}
-
-/** Makes the attributes for each value of one attribute once, instead of once per measurement. */
-export class AttributeCache {
-  private readonly made = new Map<string, Attributes>();
-
-  constructor(
-    private readonly base: Attributes,
-    private readonly name: string,
-  ) {}
-
-  /** The base attributes and `name` = `value`. `value` must be one of few. */
-  with(value: string): Attributes {
-    let attributes = this.made.get(value);
-    if (attributes === undefined) {
-      attributes = { ...this.base, [this.name]: value };
-      this.made.set(value, attributes);
-    }
-    return attributes;
-  }
 }

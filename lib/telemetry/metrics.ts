@@ -1,17 +1,24 @@
-import type { Attributes, MeterProvider } from '@opentelemetry/api';
+import type { MeterProvider } from '@opentelemetry/api';
 import { Attribute } from './attributes.js';
-import { AttributeCache, InstrumentSource, Level } from './instruments.js';
+import { InstrumentSource, type Instruments } from './instruments.js';
+import { PublishMeter } from './publish-meter.js';
+import { PendingSums } from './pending-sum.js';
+import { StepMeter } from './step-meter.js';
+import { StoreMeter } from './store-meter.js';
 
 /**
- * Metrics of the library, one instance per module. With no meter provider registered every method returns at once;
- * one that is registered later is picked up. Fetch the meter of a step, bucket or destination once and keep it.
+ * Metrics of the library, one instance per module. With no meter provider registered, measuring costs a few
+ * additions; a provider that is registered later is picked up. Fetch the meter of a step, bucket or destination
+ * once and keep it.
  */
 export class FlowMeter {
   private readonly source: InstrumentSource;
+  private readonly meters: { flush(instruments: Instruments): void }[] = [];
+  private readonly connections = new Map<string, PendingSums>();
 
   /** @param provider where measurements go. @default OpenTelemetry's global provider */
   constructor(provider?: MeterProvider) {
-    this.source = new InstrumentSource(provider);
+    this.source = new InstrumentSource(provider, (instruments) => this.flush(instruments));
   }
 
   /** Whether anything measures: lets callers skip what only serves measuring. */
@@ -21,7 +28,7 @@ export class FlowMeter {
 
   /** Meter of one step. */
   step(flow: string, step: string): StepMeter {
-    return new StepMeter(this.source, { [Attribute.flow]: flow, [Attribute.step]: step });
+    return this.keep(new StepMeter(this.source, { [Attribute.flow]: flow, [Attribute.step]: step }));
   }
 
   /** Meter of publishes to one destination: a subject without run ids, one of few. */
@@ -31,112 +38,34 @@ export class FlowMeter {
 
   /** Meter of the state objects of one bucket. */
   store(bucket: string): StoreMeter {
-    return new StoreMeter(this.source, { [Attribute.databaseCollection]: bucket });
+    return this.keep(new StoreMeter(this.source, { [Attribute.databaseCollection]: bucket }));
   }
 
   /** Counts a change of the connection named `connection` to `status`. */
   connectionStatus(connection: string, status: string): void {
-    this.source.get()?.connectionStatusChanges.add(1, {
-      [Attribute.connection]: connection,
-      [Attribute.connectionStatus]: status,
-    });
+    this.source.get();
+    let sums = this.connections.get(connection);
+    if (sums === undefined) {
+      sums = new PendingSums({ [Attribute.connection]: connection }, Attribute.connectionStatus);
+      this.connections.set(connection, sums);
+    }
+    sums.with(status).sum.add(1);
+  }
+
+  /** Hands in what was counted since the last collection. Call it when the module ends. */
+  close(): void {
+    this.source.close();
+  }
+
+  private keep<M extends StepMeter | StoreMeter>(meter: M): M {
+    this.meters.push(meter);
+    return meter;
+  }
+
+  private flush(instruments: Instruments): void {
+    for (const meter of this.meters) meter.flush(instruments);
+    for (const sums of this.connections.values()) sums.flush(instruments.connectionStatusChanges);
   }
 }
 
-/** Measures one step: `flow.step.duration`, `flow.step.outcomes`, `flow.redeliveries`, `flow.in_flight`. */
-export class StepMeter {
-  private readonly outcomes: AttributeCache;
-  private readonly inFlight = new Level();
-
-  constructor(
-    private readonly source: InstrumentSource,
-    private readonly attributes: Attributes,
-  ) {
-    this.outcomes = new AttributeCache(attributes, Attribute.outcome);
-  }
-
-  /** A message was taken up. {@link finished} must follow, once. */
-  started(redelivered: boolean): void {
-    const instruments = this.source.get();
-    this.inFlight.change(1, instruments?.inFlight, this.attributes);
-    if (redelivered) instruments?.redeliveries.add(1, this.attributes);
-  }
-
-  /**
-   * What became of the message.
-   *
-   * @param outcome its kind, one of few: `advanced`, `retried` …
-   * @param durationMs time since the handler was called, in milliseconds
-   */
-  finished(outcome: string, durationMs: number): void {
-    const instruments = this.source.get();
-    this.inFlight.change(-1, instruments?.inFlight, this.attributes);
-    if (instruments === undefined) return;
-    const attributes = this.outcomes.with(outcome);
-    instruments.stepOutcomes.add(1, attributes);
-    instruments.stepDuration.record(durationMs / 1000, attributes);
-  }
-}
-
-/** Measures publishes to one destination: `flow.publish.duration`. */
-export class PublishMeter {
-  private readonly failures: AttributeCache;
-
-  constructor(
-    private readonly source: InstrumentSource,
-    private readonly attributes: Attributes,
-  ) {
-    this.failures = new AttributeCache(attributes, Attribute.errorType);
-  }
-
-  /**
-   * A publish was acknowledged, or failed.
-   *
-   * @param durationMs in milliseconds
-   * @param errorCode `code` of the error it failed with
-   */
-  published(durationMs: number, errorCode?: string): void {
-    const instruments = this.source.get();
-    if (instruments === undefined) return;
-    const attributes = errorCode === undefined ? this.attributes : this.failures.with(errorCode);
-    instruments.publishDuration.record(durationMs / 1000, attributes);
-  }
-}
-
-/** Measures one bucket: the `flow.store.*` metrics. */
-export class StoreMeter {
-  private readonly operations: AttributeCache;
-  private readonly queue = new Level();
-
-  constructor(
-    private readonly source: InstrumentSource,
-    private readonly attributes: Attributes,
-  ) {
-    this.operations = new AttributeCache(attributes, Attribute.databaseOperation);
-  }
-
-  /** An operation (`update`, `read` …, one of few) came to its end, well or not. Milliseconds, waiting included. */
-  operation(name: string, durationMs: number): void {
-    this.source.get()?.storeDuration.record(durationMs / 1000, this.operations.with(name));
-  }
-
-  /** A write lost against another writer. */
-  conflict(): void {
-    this.source.get()?.storeConflicts.add(1, this.attributes);
-  }
-
-  /** A read or write is repeated. */
-  retry(): void {
-    this.source.get()?.storeRetries.add(1, this.attributes);
-  }
-
-  /** The number of updates that wait changed by `by`. */
-  queued(by: number): void {
-    this.queue.change(by, this.source.get()?.storeQueue, this.attributes);
-  }
-
-  /** One write committed `size` updates. */
-  committed(size: number): void {
-    this.source.get()?.storeBatchSize.record(size, this.attributes);
-  }
-}
+export type { PublishMeter, StepMeter, StoreMeter };

@@ -77,13 +77,14 @@ describe('FlowMeter', () => {
     ]);
   });
 
-  it('does nothing without a meter provider, and starts from the right level when one appears', async () => {
+  it('counts what happened before a meter provider appeared', async () => {
     const meter = new FlowMeter();
     const step = meter.step('orders', 'price');
     expect(meter.enabled).toBe(false);
     step.started(true);
     step.started(false);
     step.finished('advanced', 1);
+    meter.connectionStatus('shop', 'connected');
 
     await using telemetry = recordTelemetry();
     expect(meter.enabled).toBe(true);
@@ -92,18 +93,34 @@ describe('FlowMeter', () => {
     step.finished('advanced', 1);
     step.finished('advanced', 1);
     expect(await telemetry.metric('flow.in_flight')).toMatchObject([{ value: 0 }]);
-    expect(await telemetry.metric('flow.step.outcomes')).toMatchObject([{ value: 2 }]);
-    expect(await telemetry.metric('flow.redeliveries')).toEqual([]);
+    expect(await telemetry.metric('flow.step.outcomes')).toMatchObject([{ value: 3 }]);
+    expect(await telemetry.metric('flow.redeliveries')).toMatchObject([{ value: 1 }]);
+    expect(await telemetry.metric('flow.connection.status_changes')).toMatchObject([{ value: 1 }]);
   });
 
-  it('keeps two modules apart', async () => {
+  it('adds up what several modules measure', async () => {
     await using telemetry = recordTelemetry();
-    const [first, second] = [new FlowMeter(), new FlowMeter()];
-    first.step('a', 's').started(false);
-    second.step('b', 's').started(false);
-    expect((await telemetry.metric('flow.in_flight')).map((point) => point.attributes['flow.name'])).toEqual([
-      'a',
-      'b',
-    ]);
+    const steps = [new FlowMeter(), new FlowMeter()].map((meter) => meter.step('orders', 'price'));
+    for (const step of steps) {
+      step.started(false);
+      step.started(false);
+      step.finished('advanced', 1);
+    }
+    expect(await telemetry.metric('flow.in_flight')).toMatchObject([{ value: 2 }]);
+    expect(await telemetry.metric('flow.step.outcomes')).toMatchObject([{ value: 2 }]);
+    expect(await telemetry.metric('flow.in_flight')).toMatchObject([{ value: 2 }]);
+  });
+
+  it('hands in the rest when it is closed, and nothing after', async () => {
+    await using telemetry = recordTelemetry();
+    const meter = new FlowMeter();
+    const step = meter.step('orders', 'price');
+    step.started(false);
+    step.finished('advanced', 1);
+    meter.close();
+    step.started(false);
+    expect(await telemetry.metric('flow.step.outcomes')).toMatchObject([{ value: 1 }]);
+    expect(await telemetry.metric('flow.in_flight')).toEqual([]);
+    expect(await telemetry.metric('flow.collect')).toEqual([]);
   });
 });
