@@ -11,10 +11,12 @@ export function externalSubjectProblem(pattern: string): string | undefined {
   const tokens = pattern.split('.');
   const first = tokens[0] ?? '';
   if (tokens.includes('')) return 'has an empty token; dots separate tokens and may not begin or end it';
-  if (tokens.some((token) => token.length > 1 && /[*>]/.test(token))) return 'uses "*" or ">" inside a token; each must be a token of its own';
+  if (tokens.some((token) => token.length > 1 && /[*>]/.test(token)))
+    return 'uses "*" or ">" inside a token; each must be a token of its own';
   if (tokens.slice(0, -1).includes('>')) return 'has ">" before its end; ">" may only be the last token';
   if (first.startsWith('$')) return 'begins with "$", which the server reserves';
   if (RESERVED_FIRST_TOKENS.includes(first)) return `begins with "${first}.", which is reserved`;
-  if (first === '*' || first === '>') return `begins with "${first}" and so covers reserved subjects; make the first token a word`;
+  if (first === '*' || first === '>')
+    return `begins with "${first}" and so covers reserved subjects; make the first token a word`;
   return undefined;
 }

@@ -44,7 +44,11 @@ export interface FlowContract<I extends MessageSchema = MessageSchema, O extends
 const INGEST_SUFFIX = '_IN';
 
 const messageSchema = z.custom<MessageSchema>(
-  (value) => typeof value === 'object' && value !== null && 'kind' in value && (value.kind === 'message' || value.kind === 'json'),
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    (value.kind === 'message' || value.kind === 'json'),
   'must be a generated Protobuf schema, or made by json()',
 );
 
@@ -76,6 +80,7 @@ export function flow<I extends MessageSchema, O extends MessageSchema = MessageS
 function nameProblems(name: string): string[] {
   if (!isValidName(name)) return [`the name is not valid; ${NAME_RULE}.`];
   if (RESERVED_FLOW_NAMES.includes(name)) return ['the name is reserved for the library; choose another.'];
-  if (name.endsWith(INGEST_SUFFIX)) return [`the name ends in "${INGEST_SUFFIX}", as the library's own streams do; choose another.`];
+  if (name.endsWith(INGEST_SUFFIX))
+    return [`the name ends in "${INGEST_SUFFIX}", as the library's own streams do; choose another.`];
   return [];
 }

@@ -8,11 +8,11 @@ import type { FlowStepOptions } from './flow-step.options.js';
 export class FlowMetadataAccessor {
   /** The contract of a class's `@Flow`, or that of its nearest base class. */
   contractOf(type: object): FlowContract | undefined {
-    return Reflect.getMetadata(FlowMetadataKey.contract, type);
+    return Reflect.getMetadata(FlowMetadataKey.contract, type) as FlowContract | undefined;
   }
 
   /** The options of each `@FlowStep` on a method; more than one is a mistake that the boot check reports. */
   stepsOf(prototype: object, methodName: string): readonly FlowStepOptions[] {
-    return Reflect.getMetadata(FlowMetadataKey.steps, prototype, methodName) ?? [];
+    return (Reflect.getMetadata(FlowMetadataKey.steps, prototype, methodName) as FlowStepOptions[] | undefined) ?? [];
   }
 }

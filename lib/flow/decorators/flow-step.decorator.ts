@@ -1,6 +1,7 @@
 import type { MessageSchema } from '../../codec/message-schema.js';
 import { FlowMetadataKey } from './flow-metadata.js';
 import type { FlowStepOptions } from './flow-step.options.js';
+import { NestMetadataKey } from './nest-metadata.js';
 import type { StepMethodDecorator } from './step-method.js';
 
 /**
@@ -9,13 +10,18 @@ import type { StepMethodDecorator } from './step-method.js';
  * retry policy, except `TerminalError` (straight to the dead letters) and `RetryLater` (after its own delay).
  *
  * With `input` or `output` declared, the compiler holds the method's first parameter and result to them. The rest is
- * checked at boot. A subclass that overrides the method inherits the step, unless it decorates its own.
+ * checked at boot. Nest's guards, pipes, interceptors and exception filters work as on a controller's method.
+ *
+ * A subclass that overrides the method inherits the step, unless it decorates its own; as everywhere in Nest it does not
+ * inherit the guards and other enhancers of the overridden method.
  */
 export function FlowStep<I extends MessageSchema = MessageSchema, O extends MessageSchema = MessageSchema>(
   options: FlowStepOptions<I, O> = {},
 ): StepMethodDecorator<I, O> {
   return (target, methodName) => {
-    const before: unknown[] = Reflect.getOwnMetadata(FlowMetadataKey.steps, target, methodName) ?? [];
+    const before = (Reflect.getOwnMetadata(FlowMetadataKey.steps, target, methodName) as unknown[] | undefined) ?? [];
     Reflect.defineMetadata(FlowMetadataKey.steps, [...before, options], target, methodName);
+    // Steps are entered by messages as controllers are by requests; Nest treats their enhancers alike when told.
+    Reflect.defineMetadata(NestMetadataKey.entryProvider, true, target.constructor);
   };
 }

@@ -25,13 +25,18 @@ type InputProblem<M extends AnyMethod, Input> = unknown extends Input
     ? unknown
     : Input extends Parameters<M>[0]
       ? unknown
-      : StepTypeError<'the first parameter must accept the messages of the step (its "input")', Input, Parameters<M>[0]>;
+      : StepTypeError<
+          'the first parameter must accept the messages of the step (its "input")',
+          Input,
+          Parameters<M>[0]
+        >;
 
-type ContextProblem<M extends AnyMethod> = Parameters<M> extends readonly [unknown?]
-  ? unknown
-  : FlowContext extends Parameters<M>[1]
+type ContextProblem<M extends AnyMethod> =
+  Parameters<M> extends readonly [unknown?]
     ? unknown
-    : StepTypeError<'the second parameter must accept a FlowContext', FlowContext, Parameters<M>[1]>;
+    : FlowContext extends Parameters<M>[1]
+      ? unknown
+      : StepTypeError<'the second parameter must accept a FlowContext', FlowContext, Parameters<M>[1]>;
 
 type OutputProblem<M extends AnyMethod, Output> =
   IsAny<ReturnType<M>> extends true
@@ -48,14 +53,21 @@ type OutputProblem<M extends AnyMethod, Output> =
                 ResultOf<Output>,
                 Awaited<ReturnType<M>>
               >
-        : StepTypeError<'generators and Observables are not supported as results; return one value', ResultOf<Output>, ReturnType<M>>;
+        : StepTypeError<
+            'generators and Observables are not supported as results; return one value',
+            ResultOf<Output>,
+            ReturnType<M>
+          >;
 
 /**
  * `unknown` when method `M` fits a step of these schemas, otherwise a {@link StepTypeError} that says what does not.
  * Intersected with the decorator's descriptor, it makes the compiler print that error. Schemas that were not
  * declared are not checked.
  */
-export type StepMethodCheck<M extends AnyMethod, I extends MessageSchema, O extends MessageSchema> = InputProblem<M, MessageOf<I>> &
+export type StepMethodCheck<M extends AnyMethod, I extends MessageSchema, O extends MessageSchema> = InputProblem<
+  M,
+  MessageOf<I>
+> &
   ContextProblem<M> &
   OutputProblem<M, MessageOf<O>>;
 

@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { FlowMetadataAccessor } from '../decorators/flow-metadata.accessor.js';
-import type { DiscoveredStep, InstanceWrapper } from './discovered-step.js';
+import { prototypeOf, type DiscoveredStep, type InstanceWrapper } from './discovered-step.js';
 
 /** A class (or the object of a value or factory provider) that may have steps. */
 interface Host {
   readonly wrapper: InstanceWrapper;
-  readonly type: Function;
   readonly prototype: object;
 }
 
@@ -27,18 +26,20 @@ export class FlowExplorer {
     const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
     const hosts = wrappers.map(hostOf).filter((host) => host !== undefined);
     return hosts.flatMap((host) => {
-      const isShared = hosts.some((other) => other !== host && other.type === host.type);
+      const isShared = hosts.some((other) => other !== host && other.prototype === host.prototype);
       return this.stepsOf(host, isShared ? ` in ${host.wrapper.host?.name ?? 'an unnamed module'}` : '');
     });
   }
 
-  private stepsOf({ wrapper, type, prototype }: Host, suffix: string): DiscoveredStep[] {
+  private stepsOf({ wrapper, prototype }: Host, suffix: string): DiscoveredStep[] {
+    const type = prototype.constructor;
     return this.scanner.getAllMethodNames(prototype).flatMap((methodName) =>
       this.metadata.stepsOf(prototype, methodName).map((options) => ({
         contract: options.flow ?? this.metadata.contractOf(type),
         methodName,
         options,
         wrapper,
+        prototype,
         where: `${type.name}.${methodName}${suffix}`,
       })),
     );
@@ -47,11 +48,6 @@ export class FlowExplorer {
 
 function hostOf(wrapper: InstanceWrapper): Host | undefined {
   if (wrapper.isAlias) return undefined;
-  if (!wrapper.isNotMetatype && wrapper.metatype !== null) {
-    return { wrapper, type: wrapper.metatype, prototype: wrapper.metatype.prototype };
-  }
-  const instance: unknown = wrapper.instance;
-  if (typeof instance !== 'object' || instance === null) return undefined;
-  const prototype: object | null = Object.getPrototypeOf(instance);
-  return prototype === null ? undefined : { wrapper, type: prototype.constructor, prototype };
+  const prototype = prototypeOf(wrapper);
+  return typeof prototype === 'object' && prototype !== null ? { wrapper, prototype } : undefined;
 }

@@ -1,18 +1,77 @@
 import { Injectable } from '@nestjs/common';
-import { ExternalContextCreator } from '@nestjs/core';
-import type { DiscoveredStep } from './discovered-step.js';
-import type { StepHandler } from './step-handler.js';
+import { ContextIdFactory, ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import { ConfigurationError } from '../../common/errors.js';
+import { checkEnhancers } from './check-enhancers.js';
+import type { DiscoveredStep, InstanceWrapper } from './discovered-step.js';
+import { declareArguments } from './step-arguments.js';
+import type { FlowRequest, StepHandler } from './step-handler.js';
+import { createPipeline } from './step-pipeline.js';
 
-/** Makes the function that runs a discovered step within Nest's request pipeline. */
+/**
+ * Makes the function that runs a discovered step, with the guards, interceptors, pipes and exception filters that Nest
+ * has for its method, its class and the application.
+ *
+ * A step of a request-scoped provider (or one with a request-scoped dependency or enhancer) gets an instance per
+ * message, with a {@link FlowRequest} as `REQUEST`; durable providers are shared by the context id strategy's rule. Of a
+ * transient provider each message gets its own instance too. All others run on the provider's one instance.
+ */
 @Injectable()
 export class StepHandlerFactory {
-  constructor(private readonly externalContext: ExternalContextCreator) {}
+  constructor(private readonly external: ExternalContextCreator) {}
 
-  /** Call it after the application's providers were created: from `onModuleInit` on. */
+  /**
+   * Call it once the application's providers exist, from `onModuleInit` on.
+   *
+   * @throws ConfigurationError when Nest would leave out one of the step's guards or other enhancers.
+   */
   create(step: DiscoveredStep): StepHandler {
-    const instance: Record<string, StepHandler> = step.wrapper.instance;
-    const method = instance[step.methodName];
-    if (method === undefined) throw new TypeError(`${step.where} is not a method`);
-    return this.externalContext.create(instance, method, step.methodName) as StepHandler;
+    const { wrapper, methodName, where } = step;
+    const moduleRef = moduleRefOf(wrapper);
+    const inquirerId = inquirerOf(wrapper, where);
+    const isPerMessage = wrapper.isTransient || !wrapper.isDependencyTreeStatic();
+    checkEnhancers(step);
+    const provided = declareArguments(step);
+    if (!isPerMessage) {
+      const instance = wrapper.instance as object;
+      return createPipeline(this.external, { instance, methodName, where, provided, inquirerId });
+    }
+
+    return async (input, ctx) => {
+      const request: FlowRequest = { input, ctx };
+      const contextId = ContextIdFactory.getByRequest(request);
+      // As Nest does it for HTTP: a durable tree sees only what its strategy chose to share.
+      const injected: unknown = wrapper.isDependencyTreeDurable()
+        ? contextId.payload
+        : Object.assign(request, contextId.payload);
+      moduleRef.registerRequestByContextId(injected, contextId);
+      const token = wrapper.token as Parameters<ModuleRef['resolve']>[0];
+      const instance: object = await moduleRef.resolve(token, contextId, { strict: true });
+      const target = { instance, methodName, where, provided, contextId, inquirerId: inquirerId ?? wrapper.id };
+      return createPipeline(this.external, target)(input, ctx);
+    };
   }
+}
+
+/** The `ModuleRef` of the provider's own module: another module may have a provider of the same class. */
+function moduleRefOf(wrapper: InstanceWrapper): ModuleRef {
+  const instance: unknown = wrapper.host?.providers.get(ModuleRef)?.instance;
+  if (instance instanceof ModuleRef) return instance;
+  throw new TypeError(`${wrapper.name} belongs to no module`);
+}
+
+/**
+ * Nest finds a host's module by its provider and knows no controllers there, so that their enhancers would be left out.
+ * Any provider of the controller's module leads it to the right place; only transient enhancers are kept per provider.
+ */
+function inquirerOf(wrapper: InstanceWrapper, where: string): string | undefined {
+  const { host, token } = wrapper;
+  if (host?.controllers.get(token) !== wrapper) return undefined;
+  const transient = wrapper.getEnhancersMetadata().find((enhancer) => enhancer.isTransient);
+  if (transient !== undefined) {
+    throw new ConfigurationError('Flow steps', [
+      `${where}: Nest cannot create the transient ${transient.name} for a controller's step. Move the step to a provider, ` +
+        'or give the enhancer another scope.',
+    ]);
+  }
+  return host.providers.get(ModuleRef)?.id;
 }

@@ -38,7 +38,10 @@ function unknownPredecessors(definitions: readonly StepDefinition[]): string[] {
     const others = [...names].filter((name) => name !== definition.name);
     return definition.options.after
       .filter((name) => !names.has(name))
-      .map((name) => `${label(definition)}: comes after "${name}", which the flow does not have.${didYouMean(name, others)}`);
+      .map(
+        (name) =>
+          `${label(definition)}: comes after "${name}", which the flow does not have.${didYouMean(name, others)}`,
+      );
   });
 }
 
@@ -94,7 +97,9 @@ function misusedOtherwise(definitions: readonly StepDefinition[]): string[] {
     const takers = siblings.filter((definition) => definition.options.otherwise);
     const hasWhen = siblings.some((definition) => definition.options.when !== undefined);
     for (const taker of hasWhen ? [] : takers) {
-      problems.push(`${label(taker)}: "otherwise" takes what no "when" holds for, but no step after "${predecessor}" has a "when".`);
+      problems.push(
+        `${label(taker)}: "otherwise" takes what no "when" holds for, but no step after "${predecessor}" has a "when".`,
+      );
     }
     if (takers.length > 1) {
       const places = takers.map((taker) => `"${taker.name}" (${taker.where})`).join(' and ');

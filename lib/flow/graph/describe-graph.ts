@@ -16,7 +16,11 @@ export function describeGraph(contract: FlowContract, steps: readonly StepNode[]
 }
 
 function sourcesOf(node: StepNode): string {
-  const sources = [...(node.acceptsStart ? ['start'] : []), ...node.subjects.map((subject) => `"${subject}"`), ...node.after];
+  const sources = [
+    ...(node.acceptsStart ? ['start'] : []),
+    ...node.subjects.map((subject) => `"${subject}"`),
+    ...node.after,
+  ];
   return `<- ${sources.join(', ')}`;
 }
 

@@ -16,7 +16,10 @@ const DELIVERIES_BEYOND_ATTEMPTS = 20;
 /** Below this a healthy worker cannot extend its lease in time. */
 const SHORTEST_ACK_WAIT_MS = 100;
 
-const oneOrMore = z.union([z.string(), z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out')]);
+const oneOrMore = z.union([
+  z.string(),
+  z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'),
+]);
 const positiveDuration = durationSchema.refine((value) => value > 0, 'must be longer than nothing');
 const callable = <T>() => z.custom<T>((value) => typeof value === 'function', 'must be a function');
 
@@ -33,7 +36,11 @@ const retryPolicy = z.custom<RetryPolicy>(
 );
 
 const messageSchema = z.custom<MessageSchema>(
-  (value) => typeof value === 'object' && value !== null && 'kind' in value && (value.kind === 'message' || value.kind === 'json'),
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    'kind' in value &&
+    (value.kind === 'message' || value.kind === 'json'),
   'must be a generated Protobuf schema, or made by json()',
 );
 
@@ -74,7 +81,9 @@ export function normalizeStep(step: DeclaredStep): NormalizedStep {
   if (!isValidName(name)) problems.push(`"${name}" is not a valid step name; ${NAME_RULE}.`);
   problems.push(...settingsProblems(settings));
   if (step.contract === undefined) {
-    problems.push('it belongs to no flow: decorate the class with @Flow(contract), or give the step the "flow" option.');
+    problems.push(
+      'it belongs to no flow: decorate the class with @Flow(contract), or give the step the "flow" option.',
+    );
   }
   const located = problems.map((problem) => `step "${name}" (${step.where}): ${problem}`);
   if (step.contract === undefined) return { problems: located };
