@@ -86,7 +86,7 @@ const serverList = z
   });
 
 /** Whether `value` looks like a connection of the client library, whichever copy of it made it. */
-function isNatsConnection(value: unknown): value is NatsConnection {
+function isNatsConnection(value: NatsConnection): boolean {
   const candidate = value as Partial<NatsConnection> | null;
   return (
     typeof candidate?.publish === 'function' &&
@@ -130,7 +130,10 @@ export const connectionOptionsShape = {
   maxPublishesInFlight: z.int().min(1).max(65_536).default(1024),
   inboxPrefix: text.regex(/^[^\s*>.]+(\.[^\s*>.]+)*$/, 'must be a subject without wildcards').optional(),
   domain: text.regex(/^[^\s*>.]+$/, 'must be one word without dots and wildcards').optional(),
-  connection: z.custom<NatsConnection>(isNatsConnection, 'is not a connection of @nats-io/transport-node').optional(),
+  connection: z
+    .custom<NatsConnection>()
+    .refine(isNatsConnection, 'is not a connection of @nats-io/transport-node')
+    .optional(),
 };
 
 const shape = z.strictObject(connectionOptionsShape);
@@ -138,7 +141,7 @@ const shape = z.strictObject(connectionOptionsShape);
 /** {@link ConnectionOptions} checked, durations in milliseconds, defaults filled in. */
 export type ResolvedConnectionOptions = z.output<typeof shape>;
 
-/** The rules between the options. */
+/** The rules between the options. Bears options that have problems of their own and were left as they came. */
 export function checkConnectionOptions(options: ResolvedConnectionOptions, context: z.RefinementCtx): void {
   const add = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
   if (options.user !== undefined && options.password === undefined) add('user', 'needs password beside it');
@@ -146,7 +149,7 @@ export function checkConnectionOptions(options: ResolvedConnectionOptions, conte
   const ways = (['user', 'token', 'credentialsFile', 'nkeySeed', 'nkeySeedFile'] as const)
     .filter((way): boolean => options[way] !== undefined)
     .map(String)
-    .concat(options.servers.some((server) => server.user ?? server.token) ? ['servers'] : []);
+    .concat(namesAreIn(options.servers) ? ['servers'] : []);
   if (ways.length > 1) add(ways[1] ?? 'user', `choose one way to authenticate, not ${ways.join(' and ')}`);
   if (options.connection !== undefined && (ways.length > 0 || options.tls !== undefined)) {
     add('connection', 'authentication and TLS belong to the connection given; leave them out');
@@ -156,8 +159,16 @@ export function checkConnectionOptions(options: ResolvedConnectionOptions, conte
   }
 }
 
+function namesAreIn(servers: unknown): boolean {
+  if (!Array.isArray(servers)) return false;
+  return servers.some((server: Partial<ServerAddress> | null) => (server?.user ?? server?.token) !== undefined);
+}
+
 /** Schema of {@link ConnectionOptions}; unknown names are problems. */
-export const connectionOptionsSchema = shape.superRefine(checkConnectionOptions);
+export const connectionOptionsSchema = shape.superRefine(checkConnectionOptions, {
+  // Also when single options have problems already: they are all reported at once.
+  when: ({ value }) => typeof value === 'object' && value !== null,
+});
 
 /**
  * Checks `options` and fills in the defaults.

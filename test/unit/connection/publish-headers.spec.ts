@@ -1,0 +1,66 @@
+import { headers, MsgHdrsImpl } from '@nats-io/transport-node';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EncodeError } from '../../../lib/common/errors.js';
+import { EncodedHeaders, type HeaderFields } from '../../../lib/connection/publish-headers.js';
+
+function roundTrip(fields: HeaderFields): Record<string, string[]> {
+  const encoded = EncodedHeaders.of(undefined, undefined, fields);
+  return encoded === undefined ? {} : MsgHdrsImpl.decode(encoded.encode()).toRecord();
+}
+
+describe('EncodedHeaders', () => {
+  it('writes message id and expected sequence before the other fields', () => {
+    const encoded = EncodedHeaders.of('id-1', 0, [['A', 'b']]);
+    expect(new TextDecoder().decode(encoded?.encode())).toBe(
+      'NATS/1.0\r\nNats-Msg-Id: id-1\r\nNats-Expected-Last-Subject-Sequence: 0\r\nA: b\r\n\r\n',
+    );
+  });
+
+  it('is nothing when there is nothing to write', () => {
+    expect(EncodedHeaders.of(undefined, undefined, undefined)).toBeUndefined();
+    expect(EncodedHeaders.of(undefined, undefined, headers())).toBeUndefined();
+  });
+
+  it("takes the client's headers, maps and pairs", () => {
+    const own = headers();
+    own.append('A', 'one');
+    own.append('A', 'two');
+    own.set('B', 'ü');
+    expect(roundTrip(own)).toEqual({ A: ['one', 'two'], B: ['ü'] });
+    expect(roundTrip(new Map([['A', 'x']]))).toEqual({ A: ['x'] });
+    expect(roundTrip([['A', ['x', 'y']]])).toEqual({ A: ['x', 'y'] });
+  });
+
+  it.each([
+    ['', 'x'],
+    ['a b', 'x'],
+    ['a:b', 'x'],
+    ['ä', 'x'],
+    ['a', 'x\r\nInjected: y'],
+    ['a', 'x\ny'],
+  ])('refuses the name %j with the value %j', (name, value) => {
+    expect(() => EncodedHeaders.of(undefined, undefined, [[name, value]])).toThrow(EncodeError);
+  });
+
+  it('refuses a message id with a line break', () => {
+    expect(() => EncodedHeaders.of('a\nb', undefined, undefined)).toThrow(/Nats-Msg-Id.*line break/);
+  });
+
+  it('never lets a field break out of its line', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 4 }), (fields) => {
+        let decoded: Record<string, string[]>;
+        try {
+          decoded = roundTrip(fields);
+        } catch (error) {
+          expect(error).toBeInstanceOf(EncodeError);
+          return;
+        }
+        const expected: Record<string, string[]> = {};
+        for (const [name, value] of fields) (expected[name] ??= []).push(value.trim());
+        expect(decoded).toEqual(expected);
+      }),
+    );
+  });
+});
