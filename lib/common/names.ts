@@ -12,6 +12,14 @@ export const FlowHeader = {
   filtered: 'Flow-Filtered',
   /** Number of times the message was redriven from the dead letters. */
   redriven: 'Flow-Redriven',
+  /** KV entries: hashes of the idempotency keys applied lately. */
+  applied: 'Flow-Applied',
+  /** KV entries: when the keys of `Flow-Applied` were applied. */
+  appliedAt: 'Flow-Applied-At',
+  /** KV entries: the last commit of each process that wrote lately. */
+  writers: 'Flow-Writers',
+  /** KV entries: version of the schema the value was written with. */
+  schemaVersion: 'Flow-Schema-Version',
 } as const;
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -34,7 +42,9 @@ const UNSAFE = /[^A-Za-z0-9_/-]/gu;
 export function escapeToken(text: string): string {
   if (text === '') return '=';
   return text.replace(UNSAFE, (character) =>
-    Array.from(Buffer.from(character, 'utf8'), (byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    Array.from(Buffer.from(character, 'utf8'), (byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(
+      '',
+    ),
   );
 }
 
@@ -139,9 +149,9 @@ export class FlowNames {
     return `start_${step}`;
   }
 
-  /** Durable consumer of a step on a stream of external messages. */
-  ingestConsumer(step: string): string {
-    return `flow_${this.flow}_${step}`;
+  /** Durable consumer of a step for one external subject, on whichever stream captures that. */
+  ingestConsumer(step: string, subject: string): string {
+    return `flow_${this.flow}_${step}_${escapeToken(subject).replaceAll('/', '=2F')}`;
   }
 }
 

@@ -27,7 +27,7 @@ export interface FlowContext {
   readonly runId: string;
   /** Where in the run's graph the message stands when a step runs several times in one run; empty otherwise. */
   readonly index: string;
-  /** 1 for the first attempt. Deliveries that never reached a handler do not count. */
+  /** 1 for the first delivery. Each delivery counts, also one cut short by a crash or handed back at a shutdown. */
   readonly attempt: number;
   /** Whether the message was delivered before: the handler may already have run, fully or in part. */
   readonly redelivered: boolean;

@@ -1,0 +1,192 @@
+import { Logger, Module, type Abstract, type DynamicModule, type InjectionToken, type Provider } from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService } from '@nestjs/core';
+import type { Log } from './common/log.js';
+import { FlowConnection } from './connection/flow-connection.js';
+import { FlowClient } from './flow/client/flow-client.js';
+import { DeadLetters } from './flow/dead-letters/dead-letters.js';
+import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
+import { FlowExplorer } from './flow/discovery/flow.explorer.js';
+import { StepHandlerFactory } from './flow/discovery/step-handler.factory.js';
+import { FlowClaim } from './flow/flow-claim.js';
+import { FlowOrchestrator } from './flow/flow.orchestrator.js';
+import { FlowResources } from './flow/flow-resources.js';
+import type { ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import { FlowStreams } from './flow/runtime/flow-streams.js';
+import { MessageSender } from './flow/runtime/message-sender.js';
+import {
+  resolveFlowModuleOptions,
+  type FlowModuleAsyncOptions,
+  type FlowModuleOptions,
+  type FlowOptionsFactory,
+  type ResolvedFlowModuleOptions,
+} from './flow.module.options.js';
+import { getFlowToken } from './flow.tokens.js';
+import { FlowMeter } from './telemetry/metrics.js';
+import { FlowTracer } from './telemetry/tracer.js';
+
+const OPTIONS = Symbol('flow module options');
+const LOG = Symbol('flow module log');
+const DEFAULT_REPLICAS = 3;
+
+/** What feature modules and applications may inject, one of each per connection. */
+const SHARED: readonly Abstract<object>[] = [
+  FlowConnection,
+  FlowClient,
+  DeadLetters,
+  FlowOrchestrator,
+  FlowResources,
+  FlowStreams,
+  FlowTracer,
+  FlowMeter,
+];
+
+/** The providers of one connection. `FlowModule` makes it; applications import that. */
+@Module({})
+export class FlowCoreModule {
+  static forRoot(options: FlowModuleOptions, key?: string): DynamicModule {
+    // Checked here, so that a mistake shows where the module is imported.
+    const resolved = resolveFlowModuleOptions(options);
+    return assemble([{ provide: OPTIONS, useValue: resolved }], [], key);
+  }
+
+  static forRootAsync(options: FlowModuleAsyncOptions): DynamicModule {
+    return assemble(optionProviders(options), options.imports ?? [], options.key);
+  }
+}
+
+function assemble(
+  optionsProviders: Provider[],
+  imports: NonNullable<FlowModuleAsyncOptions['imports']>,
+  key: string | undefined,
+): DynamicModule {
+  const keyed = SHARED.map((type): Provider => ({ provide: getFlowToken(type, key), useExisting: type }));
+  return {
+    module: FlowCoreModule,
+    global: true,
+    imports: [DiscoveryModule, ...imports],
+    providers: [...optionsProviders, ...coreProviders(key), ...(key === undefined ? [] : keyed)],
+    exports: SHARED.map((type): InjectionToken => getFlowToken(type, key)),
+  };
+}
+
+function optionProviders({ useFactory, inject, useClass, useExisting }: FlowModuleAsyncOptions): Provider[] {
+  if (useFactory !== undefined) {
+    const make = useFactory as (...args: unknown[]) => FlowModuleOptions | Promise<FlowModuleOptions>;
+    const create = async (...args: unknown[]): Promise<ResolvedFlowModuleOptions> => resolveFlowModuleOptions(await make(...args));
+    return [{ provide: OPTIONS, useFactory: create, inject: [...(inject ?? [])] }];
+  }
+  const type = useExisting ?? useClass;
+  if (type === undefined) throw new TypeError('FlowModule.forRootAsync needs useFactory, useClass or useExisting');
+  const create = async (factory: FlowOptionsFactory): Promise<ResolvedFlowModuleOptions> =>
+    resolveFlowModuleOptions(await factory.createFlowOptions());
+  const provider: Provider = { provide: OPTIONS, useFactory: create, inject: [type] };
+  return useClass === undefined ? [provider] : [useClass, provider];
+}
+
+function coreProviders(key: string | undefined): Provider[] {
+  return [
+    { provide: LOG, useFactory: () => new Logger(key === undefined ? 'FlowModule' : `FlowModule:${key}`) },
+    {
+      provide: FlowConnection,
+      useFactory: (options: ResolvedFlowModuleOptions, log: Log) => FlowConnection.connect(options.connection, log),
+      inject: [OPTIONS, LOG],
+    },
+    { provide: FlowTracer, useFactory: () => new FlowTracer() },
+    { provide: FlowMeter, useFactory: () => new FlowMeter() },
+    {
+      provide: FlowResources,
+      useFactory: (connection: FlowConnection, log: Log) => new FlowResources(connection, log),
+      inject: [FlowConnection, LOG],
+    },
+    {
+      provide: FlowStreams,
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions, connection: FlowConnection, log: Log) =>
+        new FlowStreams(connection, streamSettings(runtime), log),
+      inject: [OPTIONS, FlowConnection, LOG],
+    },
+    {
+      provide: MessageSender,
+      useFactory: (connection: FlowConnection, tracer: FlowTracer) => new MessageSender(connection, tracer),
+      inject: [FlowConnection, FlowTracer],
+    },
+    {
+      provide: FlowClient,
+      useFactory: (connection: FlowConnection, streams: FlowStreams, sender: MessageSender) =>
+        new FlowClient(connection, streams, sender),
+      inject: [FlowConnection, FlowStreams, MessageSender],
+    },
+    {
+      provide: DeadLetters,
+      useFactory: (connection: FlowConnection, streams: FlowStreams, sender: MessageSender) =>
+        new DeadLetters(connection, streams, sender),
+      inject: [FlowConnection, FlowStreams, MessageSender],
+    },
+    {
+      provide: FlowClaim,
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(runtime.flows),
+      inject: [OPTIONS],
+    },
+    FlowMetadataAccessor,
+    FlowExplorer,
+    StepHandlerFactory,
+    orchestratorProvider,
+  ];
+}
+
+function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParameters<typeof FlowStreams>[1] {
+  return {
+    provision: runtime.provision,
+    storage: runtime.durability === 'memory' ? 'memory' : 'file',
+    replicas: runtime.durability === 'replicated' ? (runtime.replicas ?? DEFAULT_REPLICAS) : 1,
+    deadLetterRetentionMs: runtime.deadLetterRetention,
+  };
+}
+
+const orchestratorProvider: Provider = {
+  provide: FlowOrchestrator,
+  useFactory: (
+    { runtime }: ResolvedFlowModuleOptions,
+    log: Log,
+    connection: FlowConnection,
+    streams: FlowStreams,
+    resources: FlowResources,
+    explorer: FlowExplorer,
+    handlers: StepHandlerFactory,
+    tracer: FlowTracer,
+    meter: FlowMeter,
+    claim: FlowClaim,
+    discovery: DiscoveryService,
+  ) =>
+    new FlowOrchestrator({
+      options: runtime,
+      log,
+      connection,
+      streams,
+      resources,
+      explorer,
+      handlers,
+      tracer,
+      meter,
+      owns: (contract) => claim.owns(contract, claimsOf(discovery)),
+    }),
+  inject: [
+    OPTIONS,
+    LOG,
+    FlowConnection,
+    FlowStreams,
+    FlowResources,
+    FlowExplorer,
+    StepHandlerFactory,
+    FlowTracer,
+    FlowMeter,
+    FlowClaim,
+    DiscoveryService,
+  ],
+};
+
+function claimsOf(discovery: DiscoveryService): FlowClaim[] {
+  return discovery
+    .getProviders()
+    .map((wrapper): unknown => wrapper.instance)
+    .filter((instance) => instance instanceof FlowClaim);
+}

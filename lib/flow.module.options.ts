@@ -1,0 +1,61 @@
+import type { ModuleMetadata, Type } from '@nestjs/common';
+import { z } from 'zod';
+import { validateOptions } from './common/validate-options.js';
+import {
+  checkConnectionOptions,
+  connectionOptionsShape,
+  type ConnectionOptions,
+} from './connection/connection.options.js';
+import {
+  checkFlowRuntimeOptions,
+  flowRuntimeOptionsShape,
+  type FlowRuntimeOptions,
+  type ResolvedFlowRuntimeOptions,
+} from './flow/flow-runtime.options.js';
+
+/** Everything `FlowModule.forRoot` takes: how to reach the server, and how to take part in flows. */
+export interface FlowModuleOptions extends ConnectionOptions, FlowRuntimeOptions {}
+
+/** Tells several connections of one application apart. */
+export interface FlowConnectionKey {
+  /**
+   * Name of this connection inside the application, for the `@Inject…` decorators and `forFeature`. The one
+   * without a key is the default.
+   */
+  readonly key?: string;
+}
+
+/** Makes the options when the application starts. */
+export interface FlowOptionsFactory {
+  createFlowOptions(): FlowModuleOptions | Promise<FlowModuleOptions>;
+}
+
+/** Options of `FlowModule.forRootAsync`: one of `useFactory`, `useClass` and `useExisting`. */
+export interface FlowModuleAsyncOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
+  readonly useFactory?: (...args: never[]) => FlowModuleOptions | Promise<FlowModuleOptions>;
+  /** What `useFactory` gets as arguments. */
+  readonly inject?: readonly (Type | string | symbol)[];
+  readonly useClass?: Type<FlowOptionsFactory>;
+  readonly useExisting?: Type<FlowOptionsFactory>;
+}
+
+const schema = z
+  .strictObject({ ...connectionOptionsShape, ...flowRuntimeOptionsShape })
+  .superRefine((options, context) => {
+    checkConnectionOptions(options, context);
+    checkFlowRuntimeOptions(options, context);
+  });
+
+/** Checked options, parted by the room they are for. */
+export interface ResolvedFlowModuleOptions {
+  /** Unchanged: the connection fills in its own defaults. */
+  readonly connection: ConnectionOptions;
+  readonly runtime: ResolvedFlowRuntimeOptions;
+}
+
+/** @throws ConfigurationError with every problem of connection and runtime at once. */
+export function resolveFlowModuleOptions(options: FlowModuleOptions): ResolvedFlowModuleOptions {
+  const runtime = validateOptions('FlowModule options', schema, options);
+  const connection = Object.fromEntries(Object.entries(options).filter(([name]) => name in connectionOptionsShape));
+  return { connection, runtime };
+}

@@ -1,0 +1,27 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { FlowCoreModule } from './flow-core.module.js';
+import type { FlowConnectionKey, FlowModuleAsyncOptions, FlowModuleOptions } from './flow.module.options.js';
+
+/**
+ * Durable flows, typed state and coordination on NATS JetStream for a Nest application.
+ *
+ * Import `forRoot` (or `forRootAsync`) once per connection, in the root module; providers with `@FlowStep`
+ * methods are found wherever they are.
+ */
+@Module({})
+export class FlowModule {
+  /**
+   * Connects, finds the application's flow steps and runs them.
+   *
+   * @throws ConfigurationError with every problem of the options at once.
+   */
+  static forRoot(options: FlowModuleOptions & FlowConnectionKey = {}): DynamicModule {
+    const { key, ...rest } = options;
+    return { module: FlowModule, imports: [FlowCoreModule.forRoot(rest, key)] };
+  }
+
+  /** As {@link forRoot}, with options that other providers help to make. */
+  static forRootAsync(options: FlowModuleAsyncOptions): DynamicModule {
+    return { module: FlowModule, imports: [FlowCoreModule.forRootAsync(options)] };
+  }
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { codecFor, type MessageOf, type MessageSchema } from '../../codec/message-schema.js';
+import { CancelledError, ConfigurationError } from '../../common/errors.js';
+import { FlowNames } from '../../common/names.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import type { FlowContract } from '../contract.js';
+import { requestPause } from '../control/pause-control.js';
+import { newRun } from '../runs/run-record.js';
+import type { FlowStreams } from '../runtime/flow-streams.js';
+import type { MessageSender } from '../runtime/message-sender.js';
+import { metadataHeader } from '../runtime/step-message.js';
+import { FlowRun } from './flow-run.js';
+import { FlowRunAccess } from './flow-run-access.js';
+
+/** Options of {@link FlowClient.start}. */
+export interface StartOptions {
+  /**
+   * Names the run. A second start with the same id within the flow's retention starts nothing and returns the
+   * run that is there. @default a random UUID
+   */
+  readonly runId?: string;
+  /** Travels with the run to every step. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Gives up before anything is sent. */
+  readonly signal?: AbortSignal;
+}
+
+/** Starts runs of flows and follows them. Needs only a flow's contract: its steps may live in other processes. */
+export class FlowClient {
+  private readonly accesses = new Map<string, FlowRunAccess<unknown>>();
+
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly streams: FlowStreams,
+    private readonly sender: MessageSender,
+  ) {}
+
+  /**
+   * Starts a run. When the promise resolves, the server has stored the run's first message, and it will reach
+   * its steps. Repeat a start that failed with the same `runId`: it continues where the first came to.
+   *
+   * @throws EncodeError when `input` is not of the contract's type; MessageTooLargeError; PublishTimeoutError or
+   * ConnectionError when the server does not answer (whether the run started is not known then).
+   */
+  async start<I extends MessageSchema, O extends MessageSchema>(
+    contract: FlowContract<I, O>,
+    input: MessageOf<I>,
+    options: StartOptions = {},
+  ): Promise<FlowRun<MessageOf<O>>> {
+    const { runId = randomUUID(), metadata = {}, signal } = options;
+    if (runId === '') throw new ConfigurationError(`Start of flow "${contract.name}"`, ['runId must not be empty.']);
+    const data = codecFor(contract.input).encode(input);
+    await this.streams.provisionFlow(contract);
+    if (signal?.aborted) throw new CancelledError(`Starting run "${runId}"`, { cause: signal.reason });
+    const access = this.accessOf(contract);
+    const names = new FlowNames(contract.name);
+    const run = newRun(contract.name, runId, Date.now(), metadata);
+    // Both at once: the order of the two does not matter, since whoever ends the run first makes its record.
+    await Promise.all([
+      contract.track === 'none' ? undefined : access.runs.create(run),
+      this.sender.send({
+        subject: names.startSubject(runId),
+        destination: `flow.${contract.name}.start`,
+        data,
+        metadata: metadataHeader(metadata),
+      }),
+    ]);
+    return new FlowRun(runId, access);
+  }
+
+  /** The handle of a run started elsewhere or earlier. Asks nothing of the server. */
+  run<I extends MessageSchema, O extends MessageSchema>(contract: FlowContract<I, O>, runId: string): FlowRun<MessageOf<O>> {
+    return new FlowRun(runId, this.accessOf(contract));
+  }
+
+  /**
+   * Pauses a step on all instances, or with no step the whole flow: what is in hand is finished, nothing more is
+   * pulled, messages wait in the stream. Lasts over restarts until {@link resume}.
+   */
+  async pause(contract: FlowContract, step?: string): Promise<void> {
+    await this.streams.provisionShared();
+    await requestPause(this.connection, contract.name, step, true);
+  }
+
+  /** Ends a {@link pause} of the same flow or step. A step paused by itself stays so when its flow is resumed. */
+  async resume(contract: FlowContract, step?: string): Promise<void> {
+    await this.streams.provisionShared();
+    await requestPause(this.connection, contract.name, step, false);
+  }
+
+  private accessOf<I extends MessageSchema, O extends MessageSchema>(contract: FlowContract<I, O>): FlowRunAccess<MessageOf<O>> {
+    let access = this.accesses.get(contract.name);
+    if (access === undefined) {
+      access = new FlowRunAccess(this.connection, contract);
+      this.accesses.set(contract.name, access);
+    }
+    return access as FlowRunAccess<MessageOf<O>>;
+  }
+}

@@ -1,0 +1,57 @@
+import { create } from '@bufbuild/protobuf';
+import { codecFor, json } from '../../codec/message-schema.js';
+import { FailureSchema, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { FlowNames } from '../../common/names.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import type { FlowContract } from '../contract.js';
+import { cancel } from '../runs/run-record.js';
+import { RunStore } from '../runs/run-store.js';
+import { watchRun } from './run-watch.js';
+
+const NOTHING = new Uint8Array(0);
+
+/** What a handle of a run needs of the flow: reading, watching and changing its records. */
+export class FlowRunAccess<Output> {
+  readonly runs: RunStore;
+  private readonly names: FlowNames;
+
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly contract: FlowContract,
+  ) {
+    this.names = new FlowNames(contract.name);
+    this.runs = new RunStore(connection, this.names);
+  }
+
+  get flow(): string {
+    return this.contract.name;
+  }
+
+  read(runId: string): Promise<Run | undefined> {
+    return this.runs.read(runId);
+  }
+
+  watch(runId: string, signal?: AbortSignal): AsyncGenerator<Run | undefined, never, undefined> {
+    return watchRun(this.connection, this.names, this.runs, runId, signal);
+  }
+
+  /** The result in a completed run's record. */
+  decodeOutput(run: Run): Output | undefined {
+    if (run.outputType === '') return undefined;
+    return codecFor(this.contract.output ?? json()).decode(run.output) as Output;
+  }
+
+  /** Marks the record, then tells every worker. */
+  async cancel(runId: string, reason: string): Promise<boolean> {
+    let changed = this.contract.track === 'none';
+    const failure = create(FailureSchema, { name: 'RunCancelledError', code: 'RUN_CANCELLED', message: reason });
+    if (!changed) {
+      await this.runs.update(runId, (run) => {
+        changed = cancel(run, failure, Date.now());
+        return changed;
+      });
+    }
+    if (changed) await this.connection.publisher.publish(this.names.cancelSubject(runId), NOTHING, { messageId: `cancel:${runId}` });
+    return changed;
+  }
+}

@@ -1,0 +1,57 @@
+import { LRUCache } from 'lru-cache';
+import { unescapeToken, type FlowNames } from '../../common/names.js';
+import type { Log } from '../../common/log.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import { SubjectWatch } from '../../stream/subject-watch.js';
+
+/** Cancelled runs remembered per flow and process; an older one is caught by its run record instead. */
+const REMEMBERED = 100_000;
+
+/**
+ * Knows which runs of a flow were cancelled, from the requests in its stream: those of the past when it
+ * starts, new ones as they come.
+ */
+export class CancelledRuns {
+  private readonly runIds = new LRUCache<string, true>({ max: REMEMBERED });
+  private readonly listeners = new Set<(runId: string) => void>();
+  private watch: SubjectWatch | undefined;
+
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly names: FlowNames,
+    private readonly log: Log,
+  ) {}
+
+  /** Resolves when every cancellation up to now is known. */
+  async start(): Promise<void> {
+    let caughtUp: () => void;
+    const past = new Promise<void>((resolve) => (caughtUp = resolve));
+    this.watch = await SubjectWatch.start(this.connection, {
+      stream: this.names.stream,
+      filter: this.names.cancelFilter,
+      from: 'all',
+      onMessage: (message) => this.add(unescapeToken(message.subject.split('.')[3] ?? '')),
+      onCaughtUp: () => caughtUp(),
+      onError: (error) => this.log.warn(`Watching cancelled runs of "${this.names.flow}": ${String(error)}`),
+    });
+    await past;
+  }
+
+  has(runId: string): boolean {
+    return this.runIds.has(runId);
+  }
+
+  /** Calls `listener` with each run that is cancelled from now on. */
+  onCancel(listener: (runId: string) => void): void {
+    this.listeners.add(listener);
+  }
+
+  async stop(): Promise<void> {
+    await this.watch?.stop();
+  }
+
+  private add(runId: string): void {
+    this.runIds.set(runId, true);
+    for (const listener of this.listeners) listener(runId);
+  }
+}

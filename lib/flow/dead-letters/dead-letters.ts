@@ -1,0 +1,222 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { timestampDate, timestampMs } from '@bufbuild/protobuf/wkt';
+import { DecodeError, NotFoundError } from '../../common/errors.js';
+import { DEAD_STREAM, deadFilter, FlowHeader, FlowNames } from '../../common/names.js';
+import { DeadLetterSchema, DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import { listMessages } from '../../stream/list-messages.js';
+import { deleteMessage, readBySequence, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
+import type { FlowStreams } from '../runtime/flow-streams.js';
+import type { MessageSender } from '../runtime/message-sender.js';
+import { settlementKey, unmarkDead } from '../runs/run-record.js';
+import { RunStore } from '../runs/run-store.js';
+
+const PREFIX = 'flow.dead.';
+
+/** Why a message lies in the dead letters. */
+export type DeadLetterReason =
+  | 'attempts-exhausted'
+  | 'terminal'
+  | 'undecodable'
+  | 'deliveries-exhausted'
+  | 'undeliverable-result'
+  | 'unknown';
+
+const REASONS: Readonly<Record<DeadReason, DeadLetterReason>> = {
+  [DeadReason.UNSPECIFIED]: 'unknown',
+  [DeadReason.ATTEMPTS_EXHAUSTED]: 'attempts-exhausted',
+  [DeadReason.TERMINAL]: 'terminal',
+  [DeadReason.UNDECODABLE]: 'undecodable',
+  [DeadReason.DELIVERIES_EXHAUSTED]: 'deliveries-exhausted',
+  [DeadReason.UNDELIVERABLE_RESULT]: 'undeliverable-result',
+};
+
+/** The error that sent a message to the dead letters. */
+export interface DeadLetterError {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+  readonly stack: string;
+  /** The errors that led to it, outermost first. */
+  readonly causes: readonly string[];
+}
+
+/** A message that a step gave up. */
+export interface DeadLetterEntry {
+  /** Identifies the letter to {@link DeadLetters}: flow, step, run and index. */
+  readonly id: string;
+  readonly flow: string;
+  readonly step: string;
+  readonly runId: string;
+  readonly index: string;
+  readonly reason: DeadLetterReason;
+  readonly error: DeadLetterError;
+  /** How often the message was delivered. */
+  readonly attempts: number;
+  /** When the message was published. */
+  readonly publishedAt: Date;
+  /** When the step gave it up. */
+  readonly deadAt: Date;
+  /** The message's own subject, stream and sequence. */
+  readonly subject: string;
+  readonly stream: string;
+  readonly sequence: number;
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** The message's bytes, as they were delivered; absent when they were too large for the letter and are past the stream's retention. */
+  readonly payload?: Uint8Array;
+  /** The process that gave it up. */
+  readonly instance: string;
+}
+
+/** Which dead letters are meant; every field narrows. */
+export interface DeadLetterFilter {
+  readonly flow?: string;
+  readonly step?: string;
+  /** How many at most. @default no bound */
+  readonly limit?: number;
+}
+
+/** Looks into the dead letters, and sends them back to where they failed. */
+export class DeadLetters {
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly streams: FlowStreams,
+    private readonly sender: MessageSender,
+  ) {}
+
+  /** The dead letters, oldest first, read as they are iterated. */
+  async *list(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetterEntry, void, undefined> {
+    await this.streams.provisionShared();
+    const options = { limit: filter.limit ?? Infinity };
+    for await (const message of listMessages(this.connection, DEAD_STREAM, deadFilter(filter.flow, filter.step), options)) {
+      yield await this.open(message);
+    }
+  }
+
+  /** One dead letter, or `undefined` when there is none of this id. */
+  async get(id: string): Promise<DeadLetterEntry | undefined> {
+    const message = await this.read(id);
+    return message === undefined ? undefined : this.open(message);
+  }
+
+  /**
+   * Sends the message to its step again, with all its attempts before it, and takes it out of the dead letters.
+   * The run goes on there. Callers at the same time, and repetitions after a crash, send it once.
+   *
+   * @throws NotFoundError when there is no such letter, or its payload is past the stream's retention.
+   */
+  async redrive(id: string): Promise<void> {
+    const message = await this.require(id);
+    const letter = decode(message);
+    const payload = await this.payloadOf(letter);
+    if (payload === undefined) {
+      throw new NotFoundError(`The payload of dead letter "${id}" is no longer in stream "${letter.stream}".`);
+    }
+    await this.release(letter, true);
+    const names = new FlowNames(letter.flow);
+    const subject = names.stepSubject(letter.step, letter.runId, letter.index);
+    await this.sender.send({
+      subject,
+      destination: `flow.${letter.flow}.step.${letter.step}`,
+      data: payload,
+      metadata: headerOf(letter, FlowHeader.metadata),
+      redriven: Number(headerOf(letter, FlowHeader.redriven) ?? 0) + 1,
+      // It takes the place of the message that failed; one that came from outside has none yet.
+      replaces: letter.subject === subject ? Number(letter.sequence) : 0,
+    });
+    await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
+  }
+
+  /**
+   * Redrives every letter that the filter names.
+   *
+   * @returns how many.
+   */
+  async redriveAll(filter: DeadLetterFilter = {}): Promise<number> {
+    let count = 0;
+    for await (const { id } of this.list(filter)) {
+      await this.redrive(id);
+      count += 1;
+    }
+    return count;
+  }
+
+  /**
+   * Deletes a letter for good. Its run stays failed.
+   *
+   * @throws NotFoundError when there is no such letter.
+   */
+  async discard(id: string): Promise<void> {
+    const message = await this.require(id);
+    await this.release(decode(message), false);
+    await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
+  }
+
+  private async read(id: string): Promise<StoredMessage | undefined> {
+    await this.streams.provisionShared();
+    return readLastBySubject(this.connection, DEAD_STREAM, PREFIX + id);
+  }
+
+  private async require(id: string): Promise<StoredMessage> {
+    const message = await this.read(id);
+    if (message === undefined) throw new NotFoundError(`There is no dead letter "${id}"; it may have been redriven or discarded.`);
+    return message;
+  }
+
+  private async release(letter: DeadLetter, sentAgain: boolean): Promise<void> {
+    const runs = new RunStore(this.connection, new FlowNames(letter.flow));
+    const key = settlementKey(letter.step, letter.index);
+    await runs.update(letter.runId, (run) => unmarkDead(run, key, sentAgain, Date.now()));
+  }
+
+  private async open(message: StoredMessage): Promise<DeadLetterEntry> {
+    const letter = decode(message);
+    return toEntry(message, letter, await this.payloadOf(letter));
+  }
+
+  /** A payload that was too large for the letter still lies where it was delivered from. */
+  private async payloadOf(letter: DeadLetter): Promise<Uint8Array | undefined> {
+    if (!letter.payloadInStream) return letter.payload;
+    return (await readBySequence(this.connection, letter.stream, Number(letter.sequence)))?.data;
+  }
+}
+
+function decode(message: StoredMessage): DeadLetter {
+  try {
+    return fromBinary(DeadLetterSchema, message.data);
+  } catch (error) {
+    throw new DecodeError(`"${message.subject}" does not hold a flow.v1.DeadLetter`, { cause: error });
+  }
+}
+
+function headerOf(letter: DeadLetter, name: string): string | undefined {
+  return letter.headers.find((header) => header.name === name)?.values[0];
+}
+
+function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array | undefined): DeadLetterEntry {
+  const { failure } = letter;
+  return {
+    id: message.subject.slice(PREFIX.length),
+    flow: letter.flow,
+    step: letter.step,
+    runId: letter.runId,
+    index: letter.index,
+    reason: REASONS[letter.reason] ?? 'unknown',
+    error: {
+      name: failure?.name ?? '',
+      code: failure?.code ?? '',
+      message: failure?.message ?? '',
+      stack: failure?.stack ?? '',
+      causes: failure?.causes ?? [],
+    },
+    attempts: letter.attempts,
+    publishedAt: letter.publishedAt === undefined ? message.time : timestampDate(letter.publishedAt),
+    deadAt: letter.deadAt === undefined ? message.time : new Date(timestampMs(letter.deadAt)),
+    subject: letter.subject,
+    stream: letter.stream,
+    sequence: Number(letter.sequence),
+    headers: new Map(letter.headers.map((header) => [header.name, header.values])),
+    payload,
+    instance: letter.instance,
+  };
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Duration } from '../common/duration.js';
+import { durationSchema } from '../common/validate-options.js';
+import type { FlowContract } from './contract.js';
+
+/** How a process takes part in flows. */
+export interface FlowRuntimeOptions {
+  /**
+   * Streams, consumers and buckets: `'auto'` creates and updates them, `'verify'` only checks that they are as
+   * needed, `'off'` trusts that they are. @default 'auto'
+   */
+  readonly provision?: 'auto' | 'verify' | 'off';
+  /**
+   * What survives: `'memory'` nothing but the loss of clients; `'file'` a crash of the server; `'replicated'` the
+   * loss of a server of the cluster. Power loss is another matter, see the server's `sync_interval`. @default 'file'
+   */
+  readonly durability?: 'memory' | 'file' | 'replicated';
+  /** Copies with `durability: 'replicated'`, 2 to 5. @default 3 */
+  readonly replicas?: number;
+  /** Messages that the steps of this process work on at one time, in all. @default 1024 */
+  readonly maxInFlight?: number;
+  /** How long running steps may go on when the application stops; then they are interrupted. @default '10s' */
+  readonly shutdownTimeout?: Duration;
+  /** How long dead letters are kept. @default '30d' */
+  readonly deadLetterRetention?: Duration;
+  /** Whether this process runs steps, or only starts flows and follows them. @default true */
+  readonly consume?: boolean;
+  /** Names this process in dead letters. @default host name and process id */
+  readonly instance?: string;
+  /** Flows whose steps run over this connection, for an application with several. @default all that no other connection names */
+  readonly flows?: readonly FlowContract[];
+}
+
+/** Fields of {@link FlowRuntimeOptions} with their defaults. */
+export const flowRuntimeOptionsShape = {
+  provision: z.enum(['auto', 'verify', 'off']).default('auto'),
+  durability: z.enum(['memory', 'file', 'replicated']).default('file'),
+  replicas: z.int().min(2).max(5).optional(),
+  maxInFlight: z.int().min(1).default(1024),
+  shutdownTimeout: durationSchema.prefault('10s'),
+  deadLetterRetention: durationSchema.refine((value) => value > 0, 'must be longer than nothing').prefault('30d'),
+  consume: z.boolean().default(true),
+  instance: z.string().min(1).optional(),
+  flows: z
+    .array(
+      z.custom<FlowContract>(
+        (value) => typeof value === 'object' && value !== null && 'retentionMs' in value,
+        'must be made by flow()',
+      ),
+    )
+    .optional(),
+};
+
+const shape = z.strictObject(flowRuntimeOptionsShape);
+
+/** {@link FlowRuntimeOptions} checked, durations in milliseconds, defaults filled in. */
+export type ResolvedFlowRuntimeOptions = z.output<typeof shape>;
+
+/** The rules between the options. */
+export function checkFlowRuntimeOptions(options: ResolvedFlowRuntimeOptions, context: z.RefinementCtx): void {
+  if (options.replicas !== undefined && options.durability !== 'replicated') {
+    context.addIssue({ code: 'custom', path: ['replicas'], message: 'needs durability "replicated"' });
+  }
+}

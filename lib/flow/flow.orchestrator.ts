@@ -1,0 +1,136 @@
+import { hostname } from 'node:os';
+import type {
+  BeforeApplicationShutdown,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleInit,
+} from '@nestjs/common';
+import type { Log } from '../common/log.js';
+import type { FlowConnection } from '../connection/flow-connection.js';
+import type { FlowMeter } from '../telemetry/metrics.js';
+import type { FlowTracer } from '../telemetry/tracer.js';
+import { describeBoot } from './boot-summary.js';
+import type { FlowContract } from './contract.js';
+import { PauseControl } from './control/pause-control.js';
+import type { DiscoveredStep } from './discovery/discovered-step.js';
+import type { FlowExplorer } from './discovery/flow.explorer.js';
+import type { StepHandlerFactory } from './discovery/step-handler.factory.js';
+import type { FlowResources } from './flow-resources.js';
+import type { ResolvedFlowRuntimeOptions } from './flow-runtime.options.js';
+import { planFlows, type FlowPlan } from './graph/plan-flows.js';
+import { FlowRuntime } from './runtime/flow-runtime.js';
+import type { FlowStreams } from './runtime/flow-streams.js';
+import { InFlightGate } from './runtime/in-flight-gate.js';
+
+/** What the orchestrator works with. */
+export interface OrchestratorParts {
+  readonly options: ResolvedFlowRuntimeOptions;
+  readonly connection: FlowConnection;
+  readonly streams: FlowStreams;
+  readonly resources: FlowResources;
+  readonly explorer: FlowExplorer;
+  readonly handlers: StepHandlerFactory;
+  readonly tracer: FlowTracer;
+  readonly meter: FlowMeter;
+  readonly log: Log;
+  /** Whether a flow's steps run over this connection. */
+  readonly owns: (contract: FlowContract) => boolean;
+}
+
+/**
+ * Takes the flows of one connection through the application's life: found and checked when modules are
+ * initialised, pulling once the application has started, drained before it shuts down, the connection last.
+ */
+export class FlowOrchestrator
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  private plans: FlowPlan<DiscoveredStep>[] = [];
+  private runtimes: FlowRuntime[] = [];
+  private readonly pause: PauseControl;
+
+  constructor(private readonly parts: OrchestratorParts) {
+    this.pause = new PauseControl(parts.connection, parts.log);
+  }
+
+  /** @throws ConfigurationError with every problem of every flow. */
+  async onModuleInit(): Promise<void> {
+    try {
+      this.plans = planFlows(this.parts.explorer.explore()).filter(({ graph }) => this.parts.owns(graph.contract));
+    } catch (error) {
+      // Nothing of ours may keep the process alive after a failed boot.
+      await this.parts.resources.close();
+      throw error;
+    }
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { options, connection, log } = this.parts;
+    const plans = options.consume ? this.plans : [];
+    try {
+      if (plans.length > 0) await this.start(plans);
+    } catch (error) {
+      await this.stop(AbortSignal.abort());
+      await this.parts.resources.close();
+      throw error;
+    }
+    for (const line of describeBoot(
+      plans.map((plan) => plan.graph),
+      connection,
+      options,
+    ))
+      log.log(line);
+    if (plans.length > 0 && !connection.capabilities.keepsConsumersOverCrash) {
+      log.warn(
+        `nats-server ${connection.capabilities.version} can lose a consumer's place when it is killed, and with it ` +
+          'messages; use a newer server in production (see "Guarantees" in the README).',
+      );
+    }
+  }
+
+  /** Stops pulling and drains: what runs may go on for `shutdownTimeout`, the rest goes back to the server. */
+  async beforeApplicationShutdown(): Promise<void> {
+    const deadline = AbortSignal.timeout(this.parts.options.shutdownTimeout);
+    await this.stop(deadline);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.parts.resources.close();
+  }
+
+  /** The graphs of this connection's flows. */
+  graphs(): FlowPlan<DiscoveredStep>['graph'][] {
+    return this.plans.map((plan) => plan.graph);
+  }
+
+  /** Messages held by this process, by flow and step. */
+  inFlight(): ReadonlyMap<string, ReadonlyMap<string, number>> {
+    return new Map(this.runtimes.map((runtime) => [runtime.graph.contract.name, runtime.inFlight()]));
+  }
+
+  private async start(plans: readonly FlowPlan<DiscoveredStep>[]): Promise<void> {
+    const { options, connection, streams, handlers, tracer, meter, log } = this.parts;
+    await streams.provisionShared();
+    await this.pause.start();
+    const host = {
+      connection,
+      streams,
+      pause: this.pause,
+      processGate: new InFlightGate(options.maxInFlight),
+      provision: options.provision,
+      tracer,
+      meter,
+      log,
+      instance: options.instance ?? `${hostname()}:${process.pid}`,
+    };
+    this.runtimes = plans.map(({ graph, declared }) => {
+      const stepHandlers = new Map([...declared].map(([name, step]) => [name, handlers.create(step)]));
+      return new FlowRuntime(graph, stepHandlers, host);
+    });
+    await Promise.all(this.runtimes.map((runtime) => runtime.start()));
+  }
+
+  private async stop(deadline: AbortSignal): Promise<void> {
+    await Promise.all(this.runtimes.map((runtime) => runtime.stop(deadline)));
+    await this.pause.stop();
+  }
+}

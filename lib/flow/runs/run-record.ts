@@ -1,0 +1,113 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { RunSchema, RunState, type Failure, type Run, type StepRecord } from '../../codec/gen/flow/v1/run_pb.js';
+
+/**
+ * How a run record changes. Every change is idempotent by the key of the message that causes it, so that a
+ * redelivered message changes nothing twice; a change that changes nothing returns `false`.
+ */
+
+/** Names one message of a run: `<step>` or `<step>.<index>`. */
+export function settlementKey(step: string, index: string): string {
+  return index === '' ? step : `${step}.${index}`;
+}
+
+/** The record of a run that has just been accepted: one message on its way. */
+export function newRun(flow: string, runId: string, startedAtMs: number, metadata: Readonly<Record<string, string>>): Run {
+  return create(RunSchema, {
+    flow,
+    runId,
+    state: RunState.RUNNING,
+    startedAt: timestampFromMs(startedAtMs),
+    pending: 1,
+    metadata: { ...metadata },
+  });
+}
+
+/** What one message's completion does to its run. */
+export interface Settlement {
+  /** See {@link settlementKey}. */
+  readonly key: string;
+  /** Messages sent on, minus the one that is done. */
+  readonly delta: number;
+  /** Encoded result, from a step without successors. */
+  readonly output?: { readonly data: Uint8Array; readonly contentType: string };
+  /** For the list of ended steps, with `track: 'step'`. */
+  readonly step?: StepRecord;
+}
+
+/** Whether a message of the run was settled already, or the run has ended so that nothing can change. */
+export function isSettled(run: Run, key: string): boolean {
+  return run.state === RunState.COMPLETED || run.state === RunState.CANCELLED || run.settled.includes(key);
+}
+
+/** Counts a completion; the run is completed when nothing is on its way any more. */
+export function settle(run: Run, settlement: Settlement, nowMs: number): boolean {
+  const recorded = recordStep(run, settlement.step);
+  if (!changesPending(settlement) || isSettled(run, settlement.key)) return recorded;
+  run.settled.push(settlement.key);
+  run.pending += settlement.delta;
+  if (settlement.output !== undefined) {
+    run.output = settlement.output.data;
+    run.outputType = settlement.output.contentType;
+  }
+  finishWhenDone(run, nowMs);
+  return true;
+}
+
+function changesPending(settlement: Settlement): boolean {
+  return settlement.delta !== 0 || settlement.output !== undefined;
+}
+
+/** The next step may end the run before this one is recorded, so a completed run still takes step records. */
+function recordStep(run: Run, step: StepRecord | undefined): boolean {
+  if (step === undefined) return false;
+  if (run.steps.some((known) => known.step === step.step && known.index === step.index)) return false;
+  run.steps.push(step);
+  return true;
+}
+
+/** Marks the run as failed at one message; what runs elsewhere in it goes on. */
+export function markDead(run: Run, key: string, failure: Failure): boolean {
+  if (isSettled(run, key) || run.dead.includes(key)) return false;
+  run.dead.push(key);
+  run.failure = failure;
+  run.state = RunState.FAILED;
+  return true;
+}
+
+/** Takes a message out of the dead ones, because it is sent again (`sentAgain`) or was discarded. */
+export function unmarkDead(run: Run, key: string, sentAgain: boolean, nowMs: number): boolean {
+  const at = run.dead.indexOf(key);
+  if (at < 0 || run.state === RunState.CANCELLED) return false;
+  run.dead.splice(at, 1);
+  if (!sentAgain) {
+    // A discarded message is done, but a run that lost one never counts as completed.
+    run.settled.push(key);
+    run.pending -= 1;
+    return true;
+  }
+  if (run.dead.length === 0) {
+    run.state = RunState.RUNNING;
+    run.failure = undefined;
+    finishWhenDone(run, nowMs);
+  }
+  return true;
+}
+
+/** Cancels a run that has not ended. */
+export function cancel(run: Run, failure: Failure, nowMs: number): boolean {
+  if (run.state !== RunState.RUNNING && run.state !== RunState.FAILED) return false;
+  run.state = RunState.CANCELLED;
+  run.failure = failure;
+  run.finishedAt = timestampFromMs(nowMs);
+  return true;
+}
+
+function finishWhenDone(run: Run, nowMs: number): void {
+  if (run.pending > 0 || run.state !== RunState.RUNNING) return;
+  run.state = RunState.COMPLETED;
+  run.finishedAt = timestampFromMs(nowMs);
+  // Nothing can be settled in a completed run, so its keys have done their work.
+  run.settled = [];
+}

@@ -1,0 +1,117 @@
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { LRUCache } from 'lru-cache';
+import { DecodeError, WrongLastSequenceError } from '../../common/errors.js';
+import type { FlowNames } from '../../common/names.js';
+import { RunSchema, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import { readLastBySubject } from '../../stream/stream-reader.js';
+
+/** A run record and the stream sequence it stands at; 0 when it is not stored. */
+interface StoredRun {
+  readonly run: Run;
+  readonly sequence: number;
+}
+
+/** Records remembered per flow and process, so that a step after a step costs no read. */
+const REMEMBERED = 10_000;
+
+/**
+ * The run records of one flow, read from the leader and changed by compare-and-set only: any number of
+ * instances may change one record at the same time.
+ */
+export class RunStore {
+  private readonly remembered = new LRUCache<string, { data: Uint8Array; sequence: number }>({ max: REMEMBERED });
+
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly names: FlowNames,
+  ) {}
+
+  /** The record of a run, or `undefined` when there is none (never started, not tracked, or past the retention). */
+  async read(runId: string): Promise<Run | undefined> {
+    return (await this.readStored(runId))?.run;
+  }
+
+  /**
+   * Stores the record of a new run.
+   *
+   * @returns `false` when the run has a record already, which stays as it is.
+   */
+  async create(run: Run): Promise<boolean> {
+    try {
+      await this.write(run, 0);
+      return true;
+    } catch (error) {
+      if (error instanceof WrongLastSequenceError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Reads, changes and writes a record until no other writer came between. `change` may run several times and
+   * says with `false` that there is nothing to write; without a record it gets what `absent` makes.
+   *
+   * @returns the record as it stands afterwards, or `undefined` when there is none.
+   */
+  async update(runId: string, change: (run: Run) => boolean, absent?: () => Run): Promise<Run | undefined> {
+    let stored = this.recall(runId);
+    let fresh = false;
+    for (;;) {
+      if (stored === undefined && !fresh) {
+        stored = await this.readStored(runId);
+        fresh = true;
+      }
+      if (stored === undefined) {
+        if (absent === undefined) return undefined;
+        stored = { run: absent(), sequence: 0 };
+      }
+      if (!change(stored.run)) {
+        // A remembered record may be behind; only the leader's may decide that there is nothing to do.
+        if (fresh) return stored.run;
+        stored = undefined;
+        continue;
+      }
+      try {
+        await this.write(stored.run, stored.sequence);
+        return stored.run;
+      } catch (error) {
+        // Another writer came first, or our own write was stored and its acknowledgement lost: the record
+        // read anew tells, because every change is idempotent.
+        if (!(error instanceof WrongLastSequenceError)) throw error;
+        stored = undefined;
+        fresh = false;
+      }
+    }
+  }
+
+  private async write(run: Run, expected: number): Promise<void> {
+    this.remembered.delete(run.runId);
+    const data = toBinary(RunSchema, run);
+    const { sequence } = await this.connection.publisher.publish(this.names.runSubject(run.runId), data, {
+      expectLastSubjectSequence: expected,
+    });
+    this.remembered.set(run.runId, { data, sequence });
+  }
+
+  private recall(runId: string): StoredRun | undefined {
+    const known = this.remembered.get(runId);
+    return known === undefined ? undefined : { run: fromBinary(RunSchema, known.data), sequence: known.sequence };
+  }
+
+  private async readStored(runId: string): Promise<StoredRun | undefined> {
+    const message = await readLastBySubject(this.connection, this.names.stream, this.names.runSubject(runId));
+    if (message === undefined) return undefined;
+    return { run: decodeRun(message.data, message.subject), sequence: message.sequence };
+  }
+}
+
+/** @throws DecodeError when the bytes are no run record. */
+export function decodeRun(data: Uint8Array, subject: string): Run {
+  try {
+    return fromBinary(RunSchema, data);
+  } catch (error) {
+    throw new DecodeError(`"${subject}" does not hold a flow.v1.Run; was it written by another program?`, {
+      cause: error,
+    });
+  }
+}

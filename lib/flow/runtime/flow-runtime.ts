@@ -1,0 +1,136 @@
+import { ConfigurationError, RunCancelledError } from '../../common/errors.js';
+import { FlowNames } from '../../common/names.js';
+import type { Log } from '../../common/log.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import { listConsumers, type ProvisionMode } from '../../stream/provision.js';
+import type { FlowMeter } from '../../telemetry/metrics.js';
+import type { FlowTracer } from '../../telemetry/tracer.js';
+import { CancelledRuns } from '../control/cancelled-runs.js';
+import type { PauseControl } from '../control/pause-control.js';
+import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
+import type { FlowGraph } from '../graph/flow-graph.js';
+import type { StepNode } from '../graph/step-node.js';
+import { RunStore } from '../runs/run-store.js';
+import type { StepHandler } from '../discovery/step-handler.js';
+import type { FlowStreams } from './flow-streams.js';
+import type { InFlightGate } from './in-flight-gate.js';
+import { MessageSender } from './message-sender.js';
+import { StepCommit } from './step-commit.js';
+import { StepRunner, type FlowServices } from './step-runner.js';
+import { StepSources } from './step-sources.js';
+import { StepWorker, type StepSource } from './step-worker.js';
+
+/** What a process gives to each flow it runs. */
+export interface FlowHost {
+  readonly connection: FlowConnection;
+  readonly streams: FlowStreams;
+  readonly pause: PauseControl;
+  readonly processGate: InFlightGate;
+  readonly provision: ProvisionMode;
+  readonly tracer: FlowTracer;
+  readonly meter: FlowMeter;
+  readonly log: Log;
+  /** Names this process in dead letters. */
+  readonly instance: string;
+}
+
+/** One flow in this process: its streams, consumers and steps, from boot to shutdown. */
+export class FlowRuntime {
+  private readonly names: FlowNames;
+  private readonly cancelled: CancelledRuns;
+  private workers: StepWorker[] = [];
+
+  constructor(
+    readonly graph: FlowGraph,
+    private readonly handlers: ReadonlyMap<string, StepHandler>,
+    private readonly host: FlowHost,
+  ) {
+    this.names = new FlowNames(graph.contract.name);
+    this.cancelled = new CancelledRuns(host.connection, this.names, host.log);
+  }
+
+  /** Makes streams and consumers, and begins to pull. */
+  async start(): Promise<void> {
+    const { contract } = this.graph;
+    const { streams } = this.host;
+    await streams.provisionFlow(contract);
+    const nodes = [...this.graph.steps.values()];
+    const ingest = await streams.provisionIngest(
+      contract,
+      nodes.flatMap((node) => node.subjects),
+    );
+    const stepSources = new StepSources(this.host.connection, this.host.provision, this.host.log);
+    const sources = await Promise.all(nodes.map((node) => stepSources.provision(contract, node, ingest)));
+    await this.reportForgotten(sources.flat());
+    await this.cancelled.start();
+    const services = this.createServices();
+    this.workers = nodes.map((node, at) => this.createWorker(node, sources[at] ?? [], services));
+    this.cancelled.onCancel((runId) => this.giveUpRun(runId));
+    this.host.pause.onChange(() => this.applyPauses());
+    this.applyPauses();
+    await Promise.all(this.workers.map((worker) => worker.start()));
+  }
+
+  /** See {@link StepWorker.stop}. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.stop(deadline)));
+    await this.cancelled.stop();
+  }
+
+  /** Messages held by this process, by step. */
+  inFlight(): ReadonlyMap<string, number> {
+    return new Map(this.workers.map((worker) => [worker.node.name, worker.inFlight]));
+  }
+
+  private createServices(): FlowServices {
+    const { connection, tracer, meter, log, instance } = this.host;
+    const { contract } = this.graph;
+    const runs = new RunStore(connection, this.names);
+    const sender = new MessageSender(connection, tracer);
+    return {
+      contract,
+      runs,
+      commit: new StepCommit(connection, contract, this.names, runs, sender),
+      deadLetters: new DeadLetterWriter(connection, this.names, contract.track === 'none' ? undefined : runs, instance),
+      cancelled: this.cancelled,
+      tracer,
+      meter,
+      log,
+    };
+  }
+
+  private createWorker(node: StepNode, sources: readonly StepSource[], services: FlowServices): StepWorker {
+    const handler = this.handlers.get(node.name);
+    if (handler === undefined) {
+      throw new ConfigurationError(`Flow "${this.graph.contract.name}"`, [`Step "${node.name}" has no handler.`]);
+    }
+    const { connection, processGate, log } = this.host;
+    return new StepWorker(connection, node, sources, new StepRunner(node, handler, services), processGate, log);
+  }
+
+  private giveUpRun(runId: string): void {
+    const reason = new RunCancelledError(this.graph.contract.name, runId, '');
+    for (const worker of this.workers) worker.giveUpRun(runId, reason);
+  }
+
+  private applyPauses(): void {
+    const { name } = this.graph.contract;
+    for (const worker of this.workers) {
+      if (this.host.pause.isPaused(name, worker.node.name)) worker.pause();
+      else worker.resume();
+    }
+  }
+
+  /** A step that was renamed or removed leaves its consumer, and maybe messages, behind. */
+  private async reportForgotten(sources: readonly StepSource[]): Promise<void> {
+    const { stream } = this.names;
+    const known = new Set(sources.filter((source) => source.stream === stream).map((source) => source.consumer));
+    for (const { name, pending, ackPending } of await listConsumers(this.host.connection, stream)) {
+      if (known.has(name) || !/^(step|start)_/.test(name)) continue;
+      this.host.log.warn(
+        `Stream "${stream}" has the consumer "${name}" of a step that this application does not know, with ` +
+          `${pending} messages waiting and ${ackPending} in hand. If the step is gone for good, delete the consumer.`,
+      );
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import {
+  CONTROL_STREAM,
+  CONTROL_SUBJECTS,
+  DEAD_STREAM,
+  DEAD_SUBJECTS,
+  FlowNames,
+} from '../../common/names.js';
+import type { Log } from '../../common/log.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import { findStreamBySubject, provisionStream, type ProvisionMode } from '../../stream/provision.js';
+import type { FlowContract } from '../contract.js';
+
+/** How long a repeated publish with a message id is recognised by the stream itself. */
+const DUPLICATE_WINDOW_MS = 120_000;
+const NANOS_PER_MS = 1_000_000;
+
+/** How streams are stored and who may create them. */
+export interface StreamSettings {
+  readonly provision: ProvisionMode;
+  readonly storage: 'file' | 'memory';
+  /** Copies in a cluster, 1 to 5. */
+  readonly replicas: number;
+  /** How long dead letters are kept, in milliseconds. */
+  readonly deadLetterRetentionMs: number;
+}
+
+/** Creates and checks the streams of flows. Every method may be called again and by many processes at once. */
+export class FlowStreams {
+  private readonly provisioned = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly connection: FlowConnection,
+    private readonly settings: StreamSettings,
+    private readonly log: Log,
+  ) {}
+
+  /**
+   * The stream that holds all of a flow's runs. Made once per process; a failure is tried again by the next call.
+   *
+   * @throws ConfigurationError when it exists in a shape that cannot be changed.
+   */
+  provisionFlow(contract: FlowContract): Promise<void> {
+    const names = new FlowNames(contract.name);
+    return this.once(names.stream, () =>
+      this.provision({
+        name: names.stream,
+        subjects: [names.allSubjects],
+        // One message per run and step: what makes an advance idempotent for as long as the stream keeps it.
+        max_msgs_per_subject: 1,
+        max_age: contract.retentionMs * NANOS_PER_MS,
+        duplicate_window: Math.min(DUPLICATE_WINDOW_MS, contract.retentionMs) * NANOS_PER_MS,
+        // Whoever follows a run gets its stored record without a consumer of its own.
+        republish: { src: names.runFilter, dest: names.runEventDestination },
+      }),
+    );
+  }
+
+  /** The streams that all flows share: dead letters, and pause requests. */
+  async provisionShared(): Promise<void> {
+    await Promise.all([
+      this.once(DEAD_STREAM, () =>
+        this.provision({
+          name: DEAD_STREAM,
+          subjects: [DEAD_SUBJECTS],
+          max_msgs_per_subject: 1,
+          max_age: this.settings.deadLetterRetentionMs * NANOS_PER_MS,
+          duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
+        }),
+      ),
+      this.once(CONTROL_STREAM, () =>
+        this.provision({ name: CONTROL_STREAM, subjects: [CONTROL_SUBJECTS], max_msgs_per_subject: 1 }),
+      ),
+    ]);
+  }
+
+  /**
+   * The streams that capture a flow's external subjects: those that are there, else one of our own for the rest.
+   *
+   * @param subjects all external subjects of the flow
+   * @returns the stream of each subject
+   */
+  async provisionIngest(contract: FlowContract, subjects: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const { ingestStream } = new FlowNames(contract.name);
+    const streams = new Map<string, string>();
+    for (const subject of new Set(subjects)) {
+      streams.set(subject, (await findStreamBySubject(this.connection, subject)) ?? ingestStream);
+    }
+    const ours = [...streams].filter(([, stream]) => stream === ingestStream).map(([subject]) => subject);
+    if (ours.length > 0) {
+      await this.provision({
+        name: ingestStream,
+        subjects: ours.sort(),
+        max_age: contract.retentionMs * NANOS_PER_MS,
+        duplicate_window: Math.min(DUPLICATE_WINDOW_MS, contract.retentionMs) * NANOS_PER_MS,
+      });
+    }
+    return streams;
+  }
+
+  private once(stream: string, provision: () => Promise<void>): Promise<void> {
+    let running = this.provisioned.get(stream);
+    if (running === undefined) {
+      running = provision().catch((error: unknown) => {
+        this.provisioned.delete(stream);
+        throw error;
+      });
+      this.provisioned.set(stream, running);
+    }
+    return running;
+  }
+
+  private provision(shape: Parameters<typeof provisionStream>[1]): Promise<void> {
+    const { provision, storage, replicas } = this.settings;
+    return provisionStream(
+      this.connection,
+      { retention: 'limits', discard: 'old', storage, num_replicas: replicas, ...shape },
+      provision,
+      this.log,
+    );
+  }
+}

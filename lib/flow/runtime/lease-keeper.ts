@@ -1,0 +1,62 @@
+import type { Delivery } from '../../stream/delivery.js';
+
+const TICK_MS = 100;
+
+/** A message held by this process: it is not redelivered while the lease lasts. */
+export interface Lease {
+  readonly delivery: Delivery;
+  extendedAtMs: number;
+  /** When {@link onDeadline} is called; `Infinity` while no handler runs. */
+  deadlineMs: number;
+  onDeadline: () => void;
+}
+
+/**
+ * Keeps the messages that a step holds from being redelivered, and watches their handlers' deadlines: one
+ * coarse timer per step instead of two timers per message. Deadlines are met within 100 ms.
+ */
+export class LeaseKeeper {
+  private readonly leases = new Set<Lease>();
+  private readonly extendAfterMs: number;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param ackWaitMs the consumer's `ack_wait`; leases are extended three times within it. */
+  constructor(ackWaitMs: number) {
+    this.extendAfterMs = ackWaitMs / 3;
+  }
+
+  hold(delivery: Delivery): Lease {
+    const lease: Lease = { delivery, extendedAtMs: Date.now(), deadlineMs: Infinity, onDeadline: nothing };
+    this.leases.add(lease);
+    this.timer ??= setInterval(() => this.tick(), Math.min(TICK_MS, this.extendAfterMs)).unref();
+    return lease;
+  }
+
+  drop(lease: Lease): void {
+    this.leases.delete(lease);
+  }
+
+  /** Ends the timer; leases still held run out after `ack_wait`. */
+  close(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.leases.clear();
+  }
+
+  private tick(): void {
+    const now = Date.now();
+    for (const lease of this.leases) {
+      if (now >= lease.deadlineMs) {
+        lease.deadlineMs = Infinity;
+        lease.onDeadline();
+      } else if (now - lease.extendedAtMs >= this.extendAfterMs && !lease.delivery.settled) {
+        lease.extendedAtMs = now;
+        lease.delivery.extend();
+      }
+    }
+  }
+}
+
+function nothing(): void {
+  // No handler runs, so there is no deadline to miss.
+}

@@ -1,0 +1,52 @@
+import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import {
+  ConnectionError,
+  DecodeError,
+  EncodeError,
+  JetStreamRequestError,
+  MessageTooLargeError,
+  PublishTimeoutError,
+  TerminalError,
+} from '../../common/errors.js';
+import { RetryLater } from '../retry-later.error.js';
+import type { RetryPolicy } from '../retry-policy.js';
+
+/** What becomes of a message whose step failed. */
+export type FailureOutcome =
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'dead'; readonly reason: DeadReason };
+
+/** How far the step had come when it failed. */
+export type StepPhase = 'decode' | 'handle' | 'commit';
+
+/** Wait before a message whose result could not be stored is tried again. */
+const STORE_RETRY_MS = 1_000;
+
+/**
+ * Decides between another attempt and the dead letters.
+ *
+ * A server that is gone is nobody's failure: the message stays until its result can be stored, however many
+ * attempts the policy allows.
+ */
+export function judgeFailure(error: unknown, phase: StepPhase, attempt: number, policy: RetryPolicy): FailureOutcome {
+  if (phase === 'commit') {
+    if (error instanceof EncodeError || error instanceof MessageTooLargeError) {
+      return { kind: 'dead', reason: DeadReason.UNDELIVERABLE_RESULT };
+    }
+    if (isServerTrouble(error)) return { kind: 'retry', delayMs: STORE_RETRY_MS };
+  }
+  if (phase === 'decode' && error instanceof DecodeError) return { kind: 'dead', reason: DeadReason.UNDECODABLE };
+  if (error instanceof TerminalError) return { kind: 'dead', reason: DeadReason.TERMINAL };
+  if (attempt >= policy.attempts) return { kind: 'dead', reason: DeadReason.ATTEMPTS_EXHAUSTED };
+  if (error instanceof RetryLater) return { kind: 'retry', delayMs: error.delayMs };
+  const delay = policy.delay(error, attempt);
+  return delay === 'dead-letter'
+    ? { kind: 'dead', reason: DeadReason.ATTEMPTS_EXHAUSTED }
+    : { kind: 'retry', delayMs: delay };
+}
+
+function isServerTrouble(error: unknown): boolean {
+  return (
+    error instanceof ConnectionError || error instanceof PublishTimeoutError || error instanceof JetStreamRequestError
+  );
+}

@@ -1,0 +1,203 @@
+import type { Span } from '@opentelemetry/api';
+import { FlowError } from '../../common/errors.js';
+import type { Log } from '../../common/log.js';
+import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import { runWithLogFields, type LogFields } from '../../telemetry/log-context.js';
+import type { FlowMeter, StepMeter } from '../../telemetry/metrics.js';
+import { recordError, type FlowTracer } from '../../telemetry/tracer.js';
+import type { Delivery } from '../../stream/delivery.js';
+import type { FlowContract } from '../contract.js';
+import type { CancelledRuns } from '../control/cancelled-runs.js';
+import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
+import type { StepNode } from '../graph/step-node.js';
+import { newRun } from '../runs/run-record.js';
+import type { RunStore } from '../runs/run-store.js';
+import { ActiveMessages } from './active-messages.js';
+import type { StepHandler } from '../discovery/step-handler.js';
+import { callHandler } from './call-handler.js';
+import type { Lease } from './lease-keeper.js';
+import type { StepCommit } from './step-commit.js';
+import { StepContext } from './step-context.js';
+import { openMessage, type MessageSource, type StepMessage } from './step-message.js';
+import { judgeFailure, type StepPhase } from './step-outcome.js';
+
+/** What all steps of a flow share at run time. */
+export interface FlowServices {
+  readonly contract: FlowContract;
+  readonly runs: RunStore;
+  readonly commit: StepCommit;
+  readonly deadLetters: DeadLetterWriter;
+  readonly cancelled: CancelledRuns;
+  readonly tracer: FlowTracer;
+  readonly meter: FlowMeter;
+  readonly log: Log;
+}
+
+/** The reason of a handler's signal when the application stops. */
+export class ShutdownError extends FlowError {
+  constructor(step: string) {
+    super('SHUTDOWN', `Step "${step}" was interrupted because the application stops; its message goes to another instance.`);
+  }
+}
+
+/** The message was delivered more often than any policy allows, and no handler came to an end. */
+class DeliveriesExhaustedError extends FlowError {
+  constructor(step: string, deliveries: number) {
+    super(
+      'DELIVERIES_EXHAUSTED',
+      `Step "${step}" got the message ${deliveries} times and never came to an end with it. Does it kill its process?`,
+    );
+  }
+}
+
+const CONFIRM_TIMEOUT_MS = 5_000;
+const DEAD_LETTER_RETRY_MS = 5_000;
+
+/** How a message's stay at a step ended, for logs and metrics. */
+type StepEnding = 'completed' | 'resumed' | 'retried' | 'dead' | 'handed-back' | 'cancelled';
+
+/** The life of one message at one step: open, run, commit, acknowledge; or fail. */
+export class StepRunner {
+  readonly active = new ActiveMessages();
+  private readonly tracked: boolean;
+  private readonly meter: StepMeter;
+
+  constructor(
+    private readonly node: StepNode,
+    private readonly handler: StepHandler,
+    private readonly services: FlowServices,
+  ) {
+    this.tracked = services.contract.track !== 'none';
+    this.meter = services.meter.step(services.contract.name, node.name);
+  }
+
+  /** Takes a message to its end. Never rejects: what fails is retried, dead-lettered or handed back, and logged. */
+  async run(lease: Lease, source: MessageSource): Promise<void> {
+    const { delivery } = lease;
+    const { contract, tracer, cancelled } = this.services;
+    const message = openMessage(delivery, source, this.node);
+    if (message.filtered || cancelled.has(message.runId)) {
+      delivery.ack();
+      return;
+    }
+    const fields = { flow: contract.name, step: this.node.name, runId: message.runId, attempt: delivery.attempt };
+    const startedAtMs = Date.now();
+    this.meter.started(delivery.redelivered);
+    const ending = await runWithLogFields(fields, () =>
+      tracer.process(fields, delivery, (span) => this.attempt(message, lease, startedAtMs, span)),
+    );
+    this.meter.finished(ending, Date.now() - startedAtMs);
+  }
+
+  private async attempt(message: StepMessage, lease: Lease, startedAtMs: number, span?: Span): Promise<StepEnding> {
+    const { delivery } = message;
+    let phase: StepPhase = 'decode';
+    try {
+      if ('error' in message.input) throw message.input.error;
+      phase = 'commit';
+      if (delivery.redelivered && (await this.services.commit.resume(this.node, message))) {
+        await this.acknowledge(delivery);
+        return 'resumed';
+      }
+      phase = 'handle';
+      if (delivery.attempt > this.node.maxDeliveries) {
+        throw new DeliveriesExhaustedError(this.node.name, delivery.attempt);
+      }
+      const arrival = this.recordArrival(message);
+      const value = await this.call(message, message.input.value, lease);
+      phase = 'commit';
+      const unrecorded = await arrival;
+      if (unrecorded !== undefined) throw unrecorded;
+      await this.services.commit.commit({ node: this.node, message, value, startedAtMs });
+      await this.acknowledge(delivery);
+      return 'completed';
+    } catch (error) {
+      if (span !== undefined) recordError(span, error);
+      return this.fail(message, error, phase);
+    }
+  }
+
+  private call(message: StepMessage, input: unknown, lease: Lease): Promise<unknown> {
+    const { contract, log } = this.services;
+    const context = new StepContext(contract.name, this.node.name, message, log);
+    return callHandler(this.handler, input, context, this.node.timeoutMs, lease, this.active, log);
+  }
+
+  /**
+   * A client that starts a run records it; an external message's run is recorded when it arrives, while the
+   * handler runs.
+   *
+   * @returns the error, so that it is not lost when the handler fails first.
+   */
+  private async recordArrival(message: StepMessage): Promise<Error | undefined> {
+    if (!this.tracked || message.source !== 'ingest') return undefined;
+    const run = newRun(
+      this.services.contract.name,
+      message.runId,
+      message.delivery.time.getTime(),
+      message.metadata,
+    );
+    try {
+      await this.services.runs.create(run);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  private async acknowledge(delivery: Delivery): Promise<void> {
+    if (this.node.ack === 'double') await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
+    else delivery.ack();
+  }
+
+  private async fail(message: StepMessage, error: unknown, phase: StepPhase): Promise<StepEnding> {
+    const { delivery } = message;
+    const { log, cancelled } = this.services;
+    if (cancelled.has(message.runId)) {
+      delivery.ack();
+      return 'cancelled';
+    }
+    if (error instanceof ShutdownError) {
+      delivery.nak(0);
+      return 'handed-back';
+    }
+    const outcome =
+      error instanceof DeliveriesExhaustedError
+        ? ({ kind: 'dead', reason: DeadReason.DELIVERIES_EXHAUSTED } as const)
+        : judgeFailure(error, phase, delivery.attempt, this.node.retry);
+    if (outcome.kind === 'dead') return this.bury(message, outcome.reason, error);
+    log.warn(
+      `Run "${message.runId}": step "${this.node.name}" failed at attempt ${delivery.attempt}, ` +
+        `again in ${Math.round(outcome.delayMs)} ms: ${text(error)}`,
+    );
+    delivery.nak(outcome.delayMs);
+    return 'retried';
+  }
+
+  private async bury(message: StepMessage, reason: DeadReason, error: unknown): Promise<StepEnding> {
+    const { deadLetters, log } = this.services;
+    const what = `Run "${message.runId}": step "${this.node.name}"`;
+    try {
+      await deadLetters.write(this.node.name, message, reason, error);
+    } catch (unwritten) {
+      log.error(`${what} could not write its dead letter, the message stays: ${text(unwritten)}`, stackOf(unwritten));
+      message.delivery.nak(DEAD_LETTER_RETRY_MS);
+      return 'retried';
+    }
+    message.delivery.ack();
+    log.error(
+      `${what} gave its message up after ${message.delivery.attempt} attempts (${DeadReason[reason]}); ` +
+        `it lies in the dead letters: ${text(error)}`,
+      stackOf(error),
+    );
+    return 'dead';
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
+}

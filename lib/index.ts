@@ -1,0 +1,62 @@
+export { FlowModule } from './flow.module.js';
+export type {
+  FlowConnectionKey,
+  FlowModuleAsyncOptions,
+  FlowModuleOptions,
+  FlowOptionsFactory,
+} from './flow.module.options.js';
+export { getFlowToken, InjectFlow } from './flow.tokens.js';
+
+export { flow } from './flow/contract.js';
+export type { FlowContract, FlowContractOptions, TrackLevel } from './flow/contract.js';
+export { Flow } from './flow/decorators/flow.decorator.js';
+export { FlowStep } from './flow/decorators/flow-step.decorator.js';
+export type { FlowStepOptions } from './flow/decorators/flow-step.options.js';
+export type { FlowContext, FlowMessage } from './flow/flow-context.js';
+export { FLOW_CONTEXT_TYPE, flowRequestOf } from './flow/discovery/flow-context-type.js';
+export type { FlowRequest } from './flow/discovery/step-handler.js';
+export { custom, DEFAULT_RETRY, exponential, fixed } from './flow/retry-policy.js';
+export type { ExponentialOptions, RetryDecision, RetryOptions, RetryPolicy } from './flow/retry-policy.js';
+export { RetryLater } from './flow/retry-later.error.js';
+
+export { FlowClient } from './flow/client/flow-client.js';
+export type { StartOptions } from './flow/client/flow-client.js';
+export { FlowRun } from './flow/client/flow-run.js';
+export type { WaitOptions } from './flow/client/flow-run.js';
+export type { RunFailure, RunStateName, RunStatus, RunStep } from './flow/runs/run-status.js';
+export { DeadLetters } from './flow/dead-letters/dead-letters.js';
+export type {
+  DeadLetterEntry,
+  DeadLetterError,
+  DeadLetterFilter,
+  DeadLetterReason,
+} from './flow/dead-letters/dead-letters.js';
+export type { FlowRuntimeOptions } from './flow/flow-runtime.options.js';
+
+export { json } from './codec/message-schema.js';
+export type { JsonSchema, MessageOf, MessageSchema } from './codec/message-schema.js';
+
+export { FlowConnection } from './connection/flow-connection.js';
+export type { ConnectionHealth } from './connection/flow-connection.js';
+export type { ConnectionOptions, ConnectionTlsOptions } from './connection/connection.options.js';
+
+export type { Duration } from './common/duration.js';
+export type { Log } from './common/log.js';
+export {
+  CancelledError,
+  ConfigurationError,
+  ConflictError,
+  ConnectionError,
+  DecodeError,
+  EncodeError,
+  FlowError,
+  JetStreamRequestError,
+  MessageTooLargeError,
+  NotFoundError,
+  PublishTimeoutError,
+  RunCancelledError,
+  RunFailedError,
+  StepTimeoutError,
+  TerminalError,
+  UnsupportedByServerError,
+} from './common/errors.js';
