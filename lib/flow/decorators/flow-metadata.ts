@@ -1,3 +1,5 @@
+import 'reflect-metadata';
+
 /** Where the flow decorators keep what they were given. Only the decorators and their accessor use these keys. */
 export const FlowMetadataKey = {
   /** On the class: the contract. */

@@ -1,0 +1,48 @@
+import { type INestApplicationContext, Module, type ModuleMetadata, type Type } from '@nestjs/common';
+import { DiscoveryModule, NestFactory } from '@nestjs/core';
+import { FlowMetadataAccessor } from '../../lib/flow/decorators/flow-metadata.accessor.js';
+import { FlowExplorer } from '../../lib/flow/discovery/flow.explorer.js';
+import type { DiscoveredStep } from '../../lib/flow/discovery/discovered-step.js';
+import { StepHandlerFactory } from '../../lib/flow/discovery/step-handler.factory.js';
+import type { StepHandler } from '../../lib/flow/discovery/step-handler.js';
+
+/** A Nest application that finds its steps and can call them, without a server. */
+export class StepApplication {
+  private constructor(
+    readonly nest: INestApplicationContext,
+    readonly steps: readonly DiscoveredStep[],
+  ) {}
+
+  static async start(metadata: ModuleMetadata): Promise<StepApplication> {
+    const nest = await NestFactory.createApplicationContext(rootModule(metadata), { logger: false });
+    return new StepApplication(nest, nest.get(FlowExplorer).explore());
+  }
+
+  /** The handler of the only step on a method of that name. */
+  handler(methodName: string): StepHandler {
+    const found = this.steps.filter((step) => step.methodName === methodName);
+    const [step] = found;
+    if (step === undefined || found.length > 1) throw new Error(`${found.length} steps on methods named ${methodName}`);
+    return this.nest.get(StepHandlerFactory).create(step);
+  }
+
+  /** The handlers of all steps, in the order in which they were found. */
+  handlers(): StepHandler[] {
+    const factory = this.nest.get(StepHandlerFactory);
+    return this.steps.map((step) => factory.create(step));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.nest.close();
+  }
+}
+
+function rootModule({ imports = [], providers = [], ...rest }: ModuleMetadata): Type {
+  @Module({
+    imports: [DiscoveryModule, ...imports],
+    providers: [FlowExplorer, FlowMetadataAccessor, StepHandlerFactory, ...providers],
+    ...rest,
+  })
+  class RootModule {}
+  return RootModule;
+}
