@@ -1,5 +1,6 @@
-import { type INestApplicationContext, Module, type ModuleMetadata, type Type } from '@nestjs/common';
-import { DiscoveryModule, NestFactory } from '@nestjs/core';
+import type { INestApplicationContext, ModuleMetadata } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
 import { FlowMetadataAccessor } from '../../lib/flow/decorators/flow-metadata.accessor.js';
 import { FlowExplorer } from '../../lib/flow/discovery/flow.explorer.js';
 import type { DiscoveredStep } from '../../lib/flow/discovery/discovered-step.js';
@@ -14,7 +15,14 @@ export class StepApplication {
   ) {}
 
   static async start(metadata: ModuleMetadata): Promise<StepApplication> {
-    const nest = await NestFactory.createApplicationContext(rootModule(metadata), { logger: false });
+    const { imports = [], providers = [], ...rest } = metadata;
+    const nest = await Test.createTestingModule({
+      imports: [DiscoveryModule, ...imports],
+      providers: [FlowExplorer, FlowMetadataAccessor, StepHandlerFactory, ...providers],
+      ...rest,
+    }).compile();
+    nest.useLogger(false);
+    await nest.init();
     return new StepApplication(nest, nest.get(FlowExplorer).explore());
   }
 
@@ -35,14 +43,4 @@ export class StepApplication {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.nest.close();
   }
-}
-
-function rootModule({ imports = [], providers = [], ...rest }: ModuleMetadata): Type {
-  @Module({
-    imports: [DiscoveryModule, ...imports],
-    providers: [FlowExplorer, FlowMetadataAccessor, StepHandlerFactory, ...providers],
-    ...rest,
-  })
-  class RootModule {}
-  return RootModule;
 }

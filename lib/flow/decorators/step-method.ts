@@ -36,7 +36,11 @@ type ContextProblem<M extends AnyMethod> =
     ? unknown
     : FlowContext extends Parameters<M>[1]
       ? unknown
-      : StepTypeError<'the second parameter must accept a FlowContext', FlowContext, Parameters<M>[1]>;
+      : StepTypeError<
+          'the second parameter must accept the FlowContext; parameters with decorators come after it',
+          FlowContext,
+          Parameters<M>[1]
+        >;
 
 type OutputProblem<M extends AnyMethod, Output> =
   IsAny<ReturnType<M>> extends true

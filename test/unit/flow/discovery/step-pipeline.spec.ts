@@ -132,8 +132,8 @@ class Steps {
 
   @FlowStep()
   @UsePipes(AddTen)
-  decorated(input: number, @Run() runId: string, third?: string): unknown {
-    return { input, runId, third };
+  decorated(input: number, context: FlowContext, @Run() runId: string, fourth?: string): unknown {
+    return { input, runId, isContext: context === ctx, fourth };
   }
 
   @FlowStep()
@@ -203,7 +203,12 @@ describe('a step within the request pipeline', () => {
 
   it('resolves parameter decorators, whose values pass the pipes as everywhere in Nest', async () => {
     await using app = await StepApplication.start({ providers });
-    expect(await app.handler('decorated')(1, ctx)).toEqual({ input: 11, runId: 'run-110', third: undefined });
+    expect(await app.handler('decorated')(1, ctx)).toEqual({
+      input: 11,
+      runId: 'run-110',
+      isContext: true,
+      fourth: undefined,
+    });
   });
 
   it('lets guards read the metadata of the method by its handler', async () => {
