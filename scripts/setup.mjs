@@ -13,8 +13,10 @@ const why = whyInstall();
 if (why === undefined) {
   console.log('npm dependencies: up to date');
 } else {
-  console.log(`npm dependencies: ${why}, installing with npm ci …`);
-  npm('ci', '--no-audit', '--no-fund', '--loglevel=error');
+  console.log(`npm dependencies: ${why}, installing …`);
+  // Not "npm ci": that refuses a lock file without the optional packages of platforms other than the one it was
+  // written on. This takes the versions of the lock file too, and leaves the file as it is.
+  npm('install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error');
 }
 if (process.argv.includes('--server')) {
   run(process.execPath, ['--import', '@swc-node/register/esm-register', 'scripts/find-server.ts']);
