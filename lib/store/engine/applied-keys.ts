@@ -1,0 +1,113 @@
+import { hash } from 'node:crypto';
+import { DecodeError } from '../../common/errors.js';
+
+/** Bytes of one hash. A false match would drop an update: at 1,024 remembered keys its odds are 6e-17. */
+const HASH_BYTES = 8;
+
+/** How long and how many idempotency keys an entry remembers. */
+export interface RememberLimits {
+  readonly count: number;
+  readonly ageMs: number;
+}
+
+/** The hash under which an idempotency key is remembered. */
+export function hashIdempotencyKey(key: string): Buffer {
+  return hash('sha256', key, 'buffer').subarray(0, HASH_BYTES);
+}
+
+/** A number of hashes added at about the same time. */
+interface Run {
+  readonly second: number;
+  readonly count: number;
+}
+
+/**
+ * The idempotency keys that an entry remembers as applied, oldest first: their hashes, and beside them when they
+ * were added, in runs. Unchangeable: adding makes a new one, so a commit that loses leaves nothing behind.
+ */
+export class AppliedKeys {
+  static readonly NONE = new AppliedKeys(Buffer.alloc(0), []);
+
+  private constructor(
+    private readonly hashes: Buffer,
+    private readonly runs: readonly Run[],
+  ) {}
+
+  /**
+   * @param hashes the header of hashes in base64
+   * @param times the header of runs, `<second>x<count>` separated by commas
+   * @throws DecodeError when the two are not what {@link toHeaders} wrote.
+   */
+  static parse(hashes: string, times: string): AppliedKeys {
+    if (hashes === '') return AppliedKeys.NONE;
+    const bytes = Buffer.from(hashes, 'base64');
+    const runs = times.split(',').map((run) => {
+      const [second = '', count = ''] = run.split('x');
+      return { second: Number(second), count: Number(count) };
+    });
+    const total = runs.reduce((sum, run) => sum + run.count, 0);
+    if (total * HASH_BYTES !== bytes.length) {
+      throw new DecodeError(
+        `The remembered idempotency keys are damaged: ${bytes.length} bytes of hashes, ${total} counted`,
+      );
+    }
+    return new AppliedKeys(bytes, runs);
+  }
+
+  get size(): number {
+    return this.hashes.length / HASH_BYTES;
+  }
+
+  /** Bytes of memory held, about. */
+  get bytes(): number {
+    return this.hashes.length + this.runs.length * 32;
+  }
+
+  has(wanted: Buffer): boolean {
+    let at = this.hashes.indexOf(wanted);
+    while (at !== -1) {
+      if (at % HASH_BYTES === 0) return true;
+      at = this.hashes.indexOf(wanted, at + 1);
+    }
+    return false;
+  }
+
+  /** These and `added`, without those that are beyond `limits` at `now` (milliseconds). */
+  with(added: readonly Buffer[], limits: RememberLimits, now: number): AppliedKeys {
+    const second = Math.floor(now / 1000);
+    const oldest = second - limits.ageMs / 1000;
+    const runs = [...this.runs];
+    // Runs are as wide as a 32nd of the age: their number stays small, and keys are forgotten late rather than early.
+    const width = limits.ageMs / 1000 / 32;
+    const last = runs.at(-1);
+    if (added.length > 0) {
+      if (last !== undefined && second - last.second < width) {
+        runs[runs.length - 1] = { second: last.second, count: last.count + added.length };
+      } else {
+        runs.push({ second, count: added.length });
+      }
+    }
+    let drop = 0;
+    while (runs[0] !== undefined && runs[0].second + width < oldest) drop += runs.shift()?.count ?? 0;
+    let excess = this.size + added.length - drop - limits.count;
+    while (excess > 0) {
+      const first = runs[0];
+      if (first === undefined) break;
+      const taken = Math.min(excess, first.count);
+      if (taken === first.count) runs.shift();
+      else runs[0] = { second: first.second, count: first.count - taken };
+      drop += taken;
+      excess -= taken;
+    }
+    if (drop === 0 && added.length === 0) return this;
+    return new AppliedKeys(Buffer.concat([this.hashes, ...added]).subarray(drop * HASH_BYTES), runs);
+  }
+
+  /** The two header values, empty when nothing is remembered. */
+  toHeaders(): { hashes: string; times: string } {
+    return {
+      hashes: this.hashes.toString('base64'),
+      times: this.runs.map((run) => `${run.second}x${run.count}`).join(','),
+    };
+  }
+}

@@ -1,0 +1,97 @@
+import { ConfigurationError } from '../../common/errors.js';
+import type { StateCodec } from './state-codec.js';
+import type { OperationResult, PendingOperation } from './pending-operation.js';
+import type { StoredEntry } from './stored-entry.js';
+
+/** What became of one operation of a batch; valid only once the batch is committed. */
+export type Applied<State> =
+  | { readonly operation: PendingOperation<State>; readonly result: OperationResult<State> }
+  | { readonly operation: PendingOperation<State>; readonly error: unknown };
+
+/** What a batch comes to: the outcome of each operation, and what has to be written for them to hold. */
+export interface AppliedBatch<State> {
+  readonly outcomes: readonly Applied<State>[];
+  /** `undefined`: nothing changed. */
+  readonly write:
+    | { readonly kind: 'value'; readonly state: State }
+    | { readonly kind: 'deletion'; readonly purge: boolean }
+    | undefined;
+  /** Hashes of the idempotency keys that the write applies. */
+  readonly hashes: readonly Buffer[];
+}
+
+/** A state that copies are taken of, never handed out itself before the commit. */
+type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } | undefined;
+
+/**
+ * Applies `operations` in order to the state of `base`. Each works on a copy of its own: what an operation that throws
+ * has changed is gone, and each caller gets the state as it was right after its own operation.
+ *
+ * @throws DecodeError when the bytes of `base` are not of the type.
+ */
+export function applyBatch<State>(
+  codec: StateCodec<State>,
+  key: string,
+  base: StoredEntry,
+  operations: readonly PendingOperation<State>[],
+): AppliedBatch<State> {
+  let source: Source<State> = base.data === undefined ? undefined : { bytes: base.data };
+  let write: AppliedBatch<State>['write'];
+  const outcomes: Applied<State>[] = [];
+  const hashes: Buffer[] = [];
+  const added = new Set<string>();
+
+  const copy = (): State | undefined => copyOf(codec, key, base, source);
+
+  for (const operation of operations) {
+    const { change, hash } = operation.request;
+    const existed: boolean = source !== undefined;
+    if (hash !== undefined && (base.applied.has(hash) || added.has(hash.toString('latin1')))) {
+      outcomes.push({ operation, result: { state: copy(), existed, duplicate: true } });
+      continue;
+    }
+    const draft = copy();
+    try {
+      const changed = change(draft);
+      if (changed.kind === 'write') {
+        assertSynchronous(changed.state);
+        source = { state: changed.state };
+        write = { kind: 'value', state: changed.state };
+        outcomes.push({ operation, result: { state: changed.state, existed, duplicate: false } });
+      } else if (changed.kind === 'remove' && (existed || base.data !== undefined)) {
+        source = undefined;
+        write = { kind: 'deletion', purge: changed.purge };
+        outcomes.push({ operation, result: { state: undefined, existed, duplicate: false } });
+      } else {
+        // The draft may have been changed before it was decided to keep things as they are.
+        outcomes.push({ operation, result: { state: copy(), existed, duplicate: false } });
+        continue;
+      }
+    } catch (error) {
+      outcomes.push({ operation, error });
+      continue;
+    }
+    if (hash !== undefined) {
+      hashes.push(hash);
+      added.add(hash.toString('latin1'));
+    }
+  }
+  return { outcomes, write, hashes };
+}
+
+function copyOf<State>(
+  codec: StateCodec<State>,
+  key: string,
+  base: StoredEntry,
+  source: Source<State>,
+): State | undefined {
+  if (source === undefined) return undefined;
+  return 'bytes' in source ? codec.decode(key, base, source.bytes) : codec.copy(source.state);
+}
+
+function assertSynchronous(state: unknown): void {
+  if (typeof (state as { then?: unknown } | null | undefined)?.then !== 'function') return;
+  throw new ConfigurationError('KvReducer', [
+    'the function that changes the state returned a promise; it must be synchronous. Await first, then update with the outcome as input',
+  ]);
+}

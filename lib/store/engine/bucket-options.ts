@@ -1,0 +1,14 @@
+/** What a bucket is on the server. Fields left out are left to the server or to whoever made the bucket. */
+export interface BucketOptions {
+  readonly bucket: string;
+  readonly description: string | undefined;
+  readonly ttlMs: number | undefined;
+  readonly history: number | undefined;
+  readonly replicas: number | undefined;
+  readonly storage: 'file' | 'memory' | undefined;
+  readonly maxValueBytes: number | undefined;
+  readonly maxBytes: number | undefined;
+}
+
+/** `auto` creates and updates, `verify` only looks, `off` does nothing at all. */
+export type BucketProvisionMode = 'auto' | 'verify' | 'off';

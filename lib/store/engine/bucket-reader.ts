@@ -1,0 +1,69 @@
+import type { StoredMsg } from '@nats-io/jetstream';
+import { bulkhead } from 'cockatiel';
+import type { BucketLayout } from './bucket-layout.js';
+import { bucketRequest } from './bucket-request.js';
+import type { StoreConnection } from './store-connection.js';
+import { ABSENT, toStoredEntry, type StoredEntry } from './stored-entry.js';
+
+/** Requests on the way at a time; more wait. Beyond this the server only answers later, and clients time out. */
+const MAX_REQUESTS = 256;
+
+/** Who may answer a read: the stream's leader, or any replica (faster, may be stale on replicated buckets). */
+export type Consistency = 'leader' | 'any';
+
+/** Reads single entries of one bucket. */
+export class BucketReader {
+  private readonly limit = bulkhead(MAX_REQUESTS, Number.MAX_SAFE_INTEGER);
+
+  constructor(
+    private readonly connection: StoreConnection,
+    private readonly layout: BucketLayout,
+    /** Whether the bucket lets replicas answer. */
+    private readonly allowsDirect: boolean,
+  ) {}
+
+  /**
+   * The latest revision of a key; {@link ABSENT} when it has none.
+   *
+   * @throws ConnectionError without an answer, JetStreamRequestError when the server refuses, DecodeError when our
+   * own headers are damaged.
+   */
+  async latest(key: string, consistency: Consistency = 'leader'): Promise<StoredEntry> {
+    const query = { last_by_subj: this.layout.subject(key) };
+    return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
+  }
+
+  /** The message at `revision`, whatever its key; {@link ABSENT} when there is none. */
+  async at(revision: number): Promise<{ key: string; entry: StoredEntry } | undefined> {
+    const message = await this.get(
+      `read revision ${revision} of bucket "${this.layout.bucket}"`,
+      { seq: revision },
+      'leader',
+    );
+    if (message === null) return undefined;
+    return { key: this.layout.keyOf(message.subject), entry: this.toEntry(message) };
+  }
+
+  private get(
+    what: string,
+    query: { last_by_subj: string } | { seq: number },
+    consistency: Consistency,
+  ): Promise<StoredMsg | null> {
+    const { manager } = this.connection;
+    const direct = consistency === 'any' && this.allowsDirect;
+    return this.limit.execute(() =>
+      bucketRequest(what, () =>
+        direct
+          ? manager.direct.getMessage(this.layout.stream, query)
+          : manager.streams.getMessage(this.layout.stream, query),
+      ),
+    );
+  }
+
+  private toEntry(message: StoredMsg | null): StoredEntry {
+    if (message === null) return ABSENT;
+    const where = `Bucket "${this.layout.bucket}", key "${this.layout.keyOf(message.subject)}", revision ${message.seq}`;
+    const { seq: sequence, data, time, header: headers } = message;
+    return toStoredEntry(where, { sequence, data, time, headers });
+  }
+}

@@ -1,0 +1,166 @@
+import type { Log } from '../../common/log.js';
+import type { BucketLayout } from './bucket-layout.js';
+import { bucketRequest } from './bucket-request.js';
+import { fullJitter } from './full-jitter.js';
+import type { StoreConnection } from './store-connection.js';
+import type { StoredRevision } from './stored-entry.js';
+import { WatchSession, type WatchStart } from './watch-session.js';
+
+const RESTART_BACKOFF = { initialMs: 50, maxMs: 5_000 };
+
+/** With what a watch begins: the latest revision of every key, all that are kept, or only what comes from now on. */
+export type WatchFrom = 'last' | 'history' | 'new';
+
+export interface BucketWatchOptions {
+  /** Key pattern. */
+  readonly pattern: string;
+  readonly from: WatchFrom;
+  onRevision(key: string, revision: StoredRevision): void;
+  /** What was there at the start has been passed on. Once. */
+  onCaughtUp(): void;
+  /** The watch is over for good. Once, and nothing follows. */
+  onEnd(error: Error): void;
+}
+
+/**
+ * Follows a key pattern over reconnects, server restarts and lost consumers: every key's revisions come in increasing
+ * order, none twice, and the latest is never missed. Revisions that were replaced before they could be delivered are.
+ * When the bucket itself is deleted, the watch waits for it to come back and begins anew with what it holds then.
+ */
+export class BucketWatch {
+  private session: WatchSession | undefined;
+  private last = 0;
+  private caughtUp = false;
+  /** Revision up to which the watch is catching up. */
+  private target = 0;
+  private incarnation = '';
+  private stopped = false;
+  private restarting: Promise<void> | undefined;
+  private readonly unlisten: () => void;
+  private readonly abort = new AbortController();
+
+  private constructor(
+    private readonly connection: StoreConnection,
+    private readonly layout: BucketLayout,
+    private readonly options: BucketWatchOptions,
+    private readonly log: Log,
+  ) {
+    this.unlisten = connection.onStatus((status) => {
+      if (status === 'connected') this.restart('the connection is back');
+      if (status === 'closed')
+        this.end(new Error(`The connection was closed under a watch of bucket "${layout.bucket}".`));
+    });
+  }
+
+  /** Begins; when it resolves the server has the consumer. @throws ConnectionError, JetStreamRequestError */
+  static async start(
+    connection: StoreConnection,
+    layout: BucketLayout,
+    options: BucketWatchOptions,
+    log: Log,
+  ): Promise<BucketWatch> {
+    const watch = new BucketWatch(connection, layout, options, log);
+    try {
+      await watch.open();
+    } catch (error) {
+      await watch.stop();
+      throw error;
+    }
+    return watch;
+  }
+
+  /** Ends it; nothing is passed on any more, and no consumer is left behind. */
+  async stop(): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.unlisten();
+    this.abort.abort();
+    await this.restarting;
+    await this.session?.close();
+  }
+
+  private end(error: Error): void {
+    if (this.stopped) return;
+    void this.stop().then(
+      () => this.options.onEnd(error),
+      (failure: unknown) => this.options.onEnd(failure as Error),
+    );
+  }
+
+  private async open(): Promise<void> {
+    const stream = await bucketRequest(`watch bucket "${this.layout.bucket}"`, () =>
+      this.connection.manager.streams.info(this.layout.stream),
+    );
+    const first = this.incarnation === '';
+    if (!first && (stream.created !== this.incarnation || stream.state.last_seq < this.last)) {
+      // Another bucket of the same name, or an emptied one: its revisions begin anew.
+      this.last = 0;
+      this.caughtUp = false;
+    }
+    this.incarnation = stream.created;
+    if (first && this.options.from === 'new') this.last = stream.state.last_seq;
+    this.target = stream.state.last_seq;
+    const { session, pending } = await WatchSession.open(this.connection, this.layout, {
+      filter: this.layout.subject(this.options.pattern),
+      start: this.startOf(),
+      onRevision: (key, revision, left) => this.receive(key, revision, left),
+      onBroken: (reason) => this.restart(reason),
+    });
+    this.session = session;
+    if (pending === 0) this.reportCaughtUp();
+  }
+
+  private startOf(): WatchStart {
+    if (this.options.from === 'new' || this.caughtUp) return { kind: 'after', revision: this.last };
+    if (this.options.from === 'history')
+      return this.last === 0 ? { kind: 'history' } : { kind: 'after', revision: this.last };
+    return { kind: 'last' };
+  }
+
+  private receive(key: string, revision: StoredRevision, pending: number): void {
+    if (this.stopped) return;
+    // After a restart in the middle of the first values, those already passed on come again.
+    if (revision.revision > this.last) {
+      if (revision.revision > this.target) this.reportCaughtUp();
+      this.last = revision.revision;
+      this.options.onRevision(key, revision);
+    }
+    if (pending === 0) this.reportCaughtUp();
+  }
+
+  private reportCaughtUp(): void {
+    if (this.caughtUp || this.stopped) return;
+    this.caughtUp = true;
+    this.options.onCaughtUp();
+  }
+
+  private restart(reason: string): void {
+    if (this.stopped || this.restarting !== undefined) return;
+    this.log.debug(`Watch of "${this.options.pattern}" in bucket "${this.layout.bucket}" starts again: ${reason}.`);
+    this.restarting = this.reopen()
+      .catch((error: unknown) => this.end(error as Error))
+      .finally(() => (this.restarting = undefined));
+  }
+
+  private async reopen(): Promise<void> {
+    const pause = fullJitter(RESTART_BACKOFF, this.abort.signal);
+    let warned = false;
+    while (!this.stopped) {
+      try {
+        const old = this.session;
+        this.session = undefined;
+        await old?.close();
+        await this.open();
+        return;
+      } catch (error) {
+        if (this.connection.status === 'connected' && !warned) {
+          warned = true;
+          this.log.warn(
+            `Watch of "${this.options.pattern}" in bucket "${this.layout.bucket}" cannot go on and keeps trying: ${(error as Error).message}`,
+          );
+        }
+        await pause();
+      }
+    }
+  }
+}

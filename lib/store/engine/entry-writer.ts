@@ -1,0 +1,126 @@
+import { PublishTimeoutError, ConnectionError, WrongLastSequenceError } from '../../common/errors.js';
+import { FlowHeader } from '../../common/names.js';
+import type { RememberLimits } from './applied-keys.js';
+import { KV_OPERATION, ROLLUP_HEADER, ROLLUP_SUBJECT, type BucketLayout } from './bucket-layout.js';
+import type { StoreConnection } from './store-connection.js';
+import type { StoredEntry } from './stored-entry.js';
+import { Writer } from './writer-marks.js';
+
+/** Media type of the value, with the name of its message type. */
+const CONTENT_TYPE = 'Content-Type';
+
+/** What an {@link EntryWriter} puts beside the values. */
+export interface EntryWriterOptions {
+  readonly contentType: string;
+  readonly schemaVersion: number;
+  readonly remember: RememberLimits;
+}
+
+/** What became of one sending of a write. */
+export type WriteOutcome =
+  /** Stored, as `entry`. */
+  | { readonly kind: 'stored'; readonly entry: StoredEntry }
+  /** The key was at another revision, and this was the only sending. */
+  | { readonly kind: 'conflict' }
+  /** No answer, or an answer that may be to an earlier sending. */
+  | { readonly kind: 'unknown' };
+
+/** What a read of the key says about a write whose answer was lost. */
+export type Verdict =
+  | 'applied'
+  /** It was not, and can no longer be. */
+  | 'not applied'
+  /** Not yet: the key is where it was. */
+  | 'pending'
+  /** The entry was replaced by a client that keeps no marks. */
+  | 'unknowable';
+
+/** Writes entries of one bucket by compare-and-set. */
+export class EntryWriter {
+  private readonly writer = new Writer();
+  private readonly subjectPrefix: string;
+
+  constructor(
+    private readonly connection: StoreConnection,
+    private readonly layout: BucketLayout,
+    private readonly options: EntryWriterOptions,
+  ) {
+    // In another JetStream domain, KV subjects are reached through the domain's API prefix.
+    this.subjectPrefix = connection.apiPrefix === '$JS.API' ? '' : `${connection.apiPrefix}.`;
+  }
+
+  /** A write of `data`, or of a deletion marker, that holds only while the key is at `base`. */
+  prepare(
+    key: string,
+    base: StoredEntry,
+    data: Uint8Array | undefined,
+    { purge, hashes }: { readonly purge: boolean; readonly hashes: readonly Buffer[] },
+  ): PreparedWrite {
+    const commit = this.writer.next();
+    const { contentType, schemaVersion, remember } = this.options;
+    const writers = base.writers.with(this.writer.id, commit);
+    const applied = base.applied.with(hashes, remember, Date.now());
+    const headers: [string, string][] = [[FlowHeader.writers, writers.text]];
+    if (data !== undefined) headers.push([CONTENT_TYPE, contentType]);
+    else headers.push([KV_OPERATION, purge ? 'PURGE' : 'DEL']);
+    if (data === undefined && purge) headers.push([ROLLUP_HEADER, ROLLUP_SUBJECT]);
+    if (schemaVersion > 0) headers.push([FlowHeader.schemaVersion, String(schemaVersion)]);
+    if (applied.size > 0) {
+      const { hashes: hashText, times } = applied.toHeaders();
+      headers.push([FlowHeader.applied, hashText], [FlowHeader.appliedAt, times]);
+    }
+    const after = (revision: number): StoredEntry => ({
+      revision,
+      data,
+      created: new Date(),
+      applied,
+      writers,
+      schemaVersion,
+    });
+    return new PreparedWrite(
+      () =>
+        this.connection.publisher.publish(this.subjectPrefix + this.layout.subject(key), data ?? EMPTY, {
+          headers,
+          expectLastSubjectSequence: base.revision,
+        }),
+      base,
+      after,
+      this.writer.id,
+      commit,
+    );
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** One write: may be sent several times, is stored at most once. */
+export class PreparedWrite {
+  constructor(
+    private readonly publish: () => Promise<{ readonly sequence: number }>,
+    private readonly base: StoredEntry,
+    private readonly after: (revision: number) => StoredEntry,
+    private readonly writerId: string,
+    private readonly commit: number,
+  ) {}
+
+  /** @throws FlowError when the server refuses the write for good. */
+  async send(): Promise<WriteOutcome> {
+    try {
+      const { sequence } = await this.publish();
+      return { kind: 'stored', entry: this.after(sequence) };
+    } catch (error) {
+      if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
+      if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
+      throw error;
+    }
+  }
+
+  /** What `now`, read after the last sending, says. */
+  judge(now: StoredEntry): Verdict {
+    const mark = now.writers.last(this.writerId);
+    if (mark !== undefined && mark >= this.commit) return 'applied';
+    if (now.revision === this.base.revision) return 'pending';
+    if (now.writers.isEmpty || now.writers.isFull) return 'unknowable';
+    return 'not applied';
+  }
+}

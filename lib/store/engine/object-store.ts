@@ -1,0 +1,258 @@
+import type { Consistency } from './bucket-reader.js';
+import { REMOVED, UNCHANGED, type ChangeFunction } from './change.js';
+import type { AnyKvReducer, Changed, InputOf, KeyOf, KeyPattern, KeyRef, KvReducer, StateOf } from './kv-reducer.js';
+import type { WriteOptions } from './operation-queue.js';
+import type { OperationResult } from './pending-operation.js';
+import type { StoreEntry, WatchEvent } from './store-entry.js';
+import { StoreKey } from './store-key.js';
+import type { StoreParts } from './store-parts.js';
+import { toEvent, watchEvents, type WatchOptions } from './watch-events.js';
+import { listRevisions } from './bucket-listing.js';
+
+export interface ReadOptions {
+  /**
+   * `'leader'` always sees the latest write. `'any'` lets every replica answer: faster, and on replicated buckets
+   * it may be a moment behind. @default 'leader'
+   */
+  readonly consistency?: Consistency;
+  /** Gives up when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ListOptions {
+  /** Ends the iteration, without an error. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a `modify` function may return: a new state, nothing when it changed the draft, or what to do instead. */
+export type Modified<State> = Changed<State> | typeof UNCHANGED | typeof REMOVED;
+
+/** What a bucket holds. */
+export interface BucketStatus {
+  readonly bucket: string;
+  /** Keys with a message: entries, and deletions that are not purged yet. Of the whole bucket, whatever the scope. */
+  readonly keys: number;
+  /** Bytes on the server's disk or in its memory, on one replica. */
+  readonly bytes: number;
+  /** Revision of the last write. */
+  readonly lastRevision: number;
+}
+
+/**
+ * The state objects of one `@KvObject` class, one per key, kept in a JetStream KV bucket. Inject it with
+ * `@InjectObjectStore(Class)`.
+ *
+ * All changes of a key are linearizable: each is applied to the state the previous one left, whichever process made
+ * it, and none is lost. Concurrent changes of a key in one process are committed together. Every promise rejects with
+ * a `FlowError`, or with what the reducer threw.
+ */
+export class ObjectStore<R extends AnyKvReducer> {
+  private readonly reducer: KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
+
+  /** @internal Made by `createObjectStore`. */
+  constructor(private readonly parts: StoreParts<R>) {
+    this.reducer = parts.reducer;
+  }
+
+  /** Name of the bucket. */
+  get bucket(): string {
+    return this.parts.layout.bucket;
+  }
+
+  /**
+   * Applies `input` to the state of `key` by the reducer's `apply`.
+   *
+   * @returns the state right after this input, for the caller to keep.
+   * @throws whatever the reducer throws; CancelledError, OperationTimeoutError, OutcomeUnknownError, ConflictError,
+   * OverloadedError, DecodeError when the stored value is not of the type, EncodeError when the new one is not or is too
+   * large.
+   */
+  async update(key: KeyOf<R>, input: InputOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
+    const { state } = await this.write('update', this.keyOf(key), options, (before) => {
+      const draft = before ?? this.reducer.empty(key);
+      return { kind: 'write', state: this.reducer.apply(draft, input) ?? draft };
+    });
+    return state ?? this.reducer.empty(key);
+  }
+
+  /**
+   * Changes the state of `key` by a function: as {@link update}, with what to do in place of an input. The function
+   * gets a draft to change (the empty state when there is no entry) and returns nothing, a new state, `UNCHANGED` to write
+   * nothing, or `REMOVED` to delete the entry. It may run several times; the last run counts.
+   *
+   * @returns the state after it; `undefined` when there is no entry then.
+   */
+  async modify<M extends Modified<StateOf<R>>>(
+    key: KeyOf<R>,
+    change: (draft: StateOf<R>, info: { readonly exists: boolean }) => M,
+    options: WriteOptions = {},
+  ): Promise<StateOf<R> | (Extract<M, typeof UNCHANGED | typeof REMOVED> extends never ? never : undefined)> {
+    const { state } = await this.write('modify', this.keyOf(key), options, (before) => {
+      const draft = before ?? this.reducer.empty(key);
+      const changed: unknown = change(draft, { exists: before !== undefined });
+      if (changed === UNCHANGED) return { kind: 'keep' };
+      if (changed === REMOVED) return { kind: 'remove', purge: false };
+      return { kind: 'write', state: (changed as StateOf<R> | undefined) ?? draft };
+    });
+    return state as StateOf<R>;
+  }
+
+  /** Sets the state of `key` to the empty state. @returns that state. */
+  async reset(key: KeyOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
+    const { state } = await this.write('reset', this.keyOf(key), options, () => ({
+      kind: 'write',
+      state: this.reducer.empty(key),
+    }));
+    return state ?? this.reducer.empty(key);
+  }
+
+  /** Deletes the entry of `key`; its older revisions stay in the history. @returns whether there was one. */
+  async delete(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
+    const { existed, duplicate } = await this.write('delete', this.refOf(key), options, () => ({
+      kind: 'remove',
+      purge: false,
+    }));
+    return existed && !duplicate;
+  }
+
+  /** Deletes the entry of `key` with its history. @returns whether there was one. */
+  async purge(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
+    const { existed, duplicate } = await this.write('purge', this.refOf(key), options, () => ({
+      kind: 'remove',
+      purge: true,
+    }));
+    return existed && !duplicate;
+  }
+
+  /** The state of `key`; `undefined` when there is no entry. */
+  async read(key: KeyRef<R>, options: ReadOptions = {}): Promise<StateOf<R> | undefined> {
+    return (await this.readEntry(key, options))?.state;
+  }
+
+  /** The entry of `key` with its revision; `undefined` when there is none. */
+  async readEntry(key: KeyRef<R>, options: ReadOptions = {}): Promise<StoreEntry<StateOf<R>> | undefined> {
+    const storeKey = this.refOf(key);
+    const { codec, reader } = this.parts;
+    const { revision, data, created, schemaVersion } = await this.parts.observe('read', storeKey.text, () =>
+      this.parts.untilAnswered(
+        () => reader.latest(storeKey.text, options.consistency),
+        `read of "${storeKey.text}"`,
+        options.signal,
+      ),
+    );
+    if (data === undefined) return undefined;
+    return { key: storeKey, state: codec.decode(storeKey.text, { revision, schemaVersion }, data), revision, created };
+  }
+
+  /** The states of several keys, in their order, read at the same time; not a snapshot of one moment. */
+  async readMany(keys: Iterable<KeyRef<R>>, options: ReadOptions = {}): Promise<(StateOf<R> | undefined)[]> {
+    return Promise.all(Array.from(keys, (key) => this.read(key, options)));
+  }
+
+  /** The keys that have an entry, all or those of a pattern. A key written while it runs may come twice. */
+  async *keys(pattern?: KeyPattern<KeyOf<R>>, options: ListOptions = {}): AsyncGenerator<StoreKey, void, undefined> {
+    const listing = {
+      pattern: this.patternOf(pattern),
+      include: 'last',
+      keysOnly: true,
+      signal: options.signal,
+    } as const;
+    for await (const { key, revision } of listRevisions(this.parts.connection, this.parts.layout, listing)) {
+      if (revision.data !== undefined) yield this.parts.keySpace.parse(key);
+    }
+  }
+
+  /**
+   * The entries, all or those of a pattern, fetched at the pace of the reader. An entry written while it runs may come twice,
+   * the second time newer.
+   *
+   * @throws DecodeError at an entry whose bytes are not of the type, unless `onUndecodable` takes it.
+   */
+  async *entries(
+    pattern?: KeyPattern<KeyOf<R>>,
+    options: ListOptions & { readonly onUndecodable?: (key: StoreKey, error: Error) => void } = {},
+  ): AsyncGenerator<StoreEntry<StateOf<R>>, void, undefined> {
+    const listing = {
+      pattern: this.patternOf(pattern),
+      include: 'last',
+      keysOnly: false,
+      signal: options.signal,
+    } as const;
+    for await (const { key, revision } of listRevisions(this.parts.connection, this.parts.layout, listing)) {
+      const event = toEvent(this.parts, key, revision, false);
+      if (event.type === 'value') yield event;
+      if (event.type !== 'undecodable') continue;
+      if (options.onUndecodable === undefined) throw event.error;
+      options.onUndecodable(event.key, event.error);
+    }
+  }
+
+  /** The revisions of `key` that the bucket keeps, oldest first, deletions included. */
+  async history(
+    key: KeyRef<R>,
+    options: ListOptions = {},
+  ): Promise<Exclude<WatchEvent<StateOf<R>>, { type: 'caught-up' }>[]> {
+    const pattern = this.refOf(key).text;
+    const revisions = [];
+    const listing = { pattern, include: 'history', keysOnly: false, signal: options.signal } as const;
+    for await (const { key: text, revision } of listRevisions(this.parts.connection, this.parts.layout, listing)) {
+      revisions.push(toEvent(this.parts, text, revision, false));
+    }
+    return revisions;
+  }
+
+  /**
+   * Follows the keys of a pattern, or all: first what is there, then `caught-up`, then every change. Goes on over
+   * reconnects and server restarts without missing the latest revision of a key and without telling one twice or an older
+   * one later. A reader that is far behind sees only the newest revision of each key. Starts when iteration starts;
+   * ends when it is left, when `signal` aborts (without an error), or when the store is closed.
+   *
+   * @throws ConnectionError, JetStreamRequestError when it cannot start.
+   */
+  watch(
+    pattern?: KeyPattern<KeyOf<R>> | StoreKey,
+    options: WatchOptions = {},
+  ): AsyncGenerator<WatchEvent<StateOf<R>>, void, undefined> {
+    return watchEvents(this.parts, pattern instanceof StoreKey ? pattern.text : this.patternOf(pattern), options);
+  }
+
+  /** What the bucket holds. */
+  async status(): Promise<BucketStatus> {
+    const { num_subjects: keys = 0, bytes, last_seq: lastRevision } = await this.parts.admin.state();
+    return { bucket: this.bucket, keys, bytes, lastRevision };
+  }
+
+  /** Deletes the bucket with everything in it. The store cannot be used afterwards, in any process, until it is provisioned anew. */
+  async deleteBucket(): Promise<void> {
+    await this.parts.admin.deleteBucket();
+    this.parts.remembered.forgetAll();
+  }
+
+  /** Ends watches, takes no more operations, and resolves when those under way have ended. */
+  async close(): Promise<void> {
+    await this.parts.close();
+  }
+
+  private write(
+    name: string,
+    key: StoreKey,
+    options: WriteOptions,
+    change: ChangeFunction<StateOf<R>>,
+  ): Promise<OperationResult<StateOf<R>>> {
+    return this.parts.observe(name, key.text, () => this.parts.queue.run(name, key.text, change, options));
+  }
+
+  private keyOf(params: KeyOf<R>): StoreKey {
+    return this.parts.keySpace.keyOf(this.reducer.key(params));
+  }
+
+  private refOf(key: KeyRef<R>): StoreKey {
+    return key instanceof StoreKey ? key : this.keyOf(key);
+  }
+
+  private patternOf(pattern: KeyPattern<KeyOf<R>> | undefined): string {
+    if (pattern === undefined) return this.parts.keySpace.all;
+    // Wildcards stand where parameters stand; the reducer's key() only puts them into place.
+    return this.parts.keySpace.patternOf(this.reducer.key(pattern as KeyOf<R>));
+  }
+}

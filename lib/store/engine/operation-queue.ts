@@ -1,0 +1,126 @@
+import { ConnectionError, OverloadedError } from '../../common/errors.js';
+import type { ChangeFunction } from './change.js';
+import type { CommitContext } from './commit-context.js';
+import { KeyCommits } from './key-commits.js';
+import { PendingOperation, type OperationResult } from './pending-operation.js';
+import { hashIdempotencyKey } from './applied-keys.js';
+
+/** How often overdue operations are looked for: timeouts may come late by this much. */
+const SWEEP_MS = 100;
+
+/** What a caller may say about one operation that writes. */
+export interface WriteOptions {
+  /**
+   * Gives up when it aborts, at once. An operation that still waited is not applied; one that was already sent may be, and
+   * the error says so. Others that are committed together are not affected.
+   */
+  readonly signal?: AbortSignal;
+  /**
+   * Applies the operation at most once per key of the store while it is remembered (see `remember` of `@KvObject`): the
+   * second time nothing is done and the present state returned. Remembered with the entry itself, so it holds for all
+   * processes and over restarts, but not beyond the entry's expiry or a write by another KV client.
+   */
+  readonly idempotencyKey?: string;
+  /** Conflicts with other processes after which to give up with a `ConflictError`. @default the object's `maxAttempts` */
+  readonly maxAttempts?: number;
+}
+
+/** Bounds of a queue. */
+export interface QueueLimits {
+  /** Operations of all keys that may wait. */
+  readonly maxQueued: number;
+  readonly maxAttempts: number;
+  readonly timeoutMs: number;
+}
+
+/** Takes the operations of all keys of a store to their commits, and bounds them in number and time. */
+export class OperationQueue<State> {
+  private readonly keys = new Map<string, KeyCommits<State>>();
+  private waiting = 0;
+  private closed = false;
+  private sweeper: NodeJS.Timeout | undefined;
+  private idle: (() => void)[] = [];
+
+  constructor(
+    private readonly context: CommitContext<State>,
+    private readonly limits: QueueLimits,
+    private readonly onQueued: (by: number) => void,
+  ) {}
+
+  /** Operations that are not settled yet. */
+  get size(): number {
+    return this.waiting;
+  }
+
+  /**
+   * Runs one operation; see {@link PendingOperation} for how it ends.
+   *
+   * @throws OverloadedError when too many wait already, ConnectionError after {@link close}.
+   */
+  run(
+    name: string,
+    key: string,
+    change: ChangeFunction<State>,
+    options: WriteOptions,
+  ): Promise<OperationResult<State>> {
+    const { bucket } = this.context;
+    if (this.closed) throw new ConnectionError(`The store of bucket "${bucket}" is closed.`);
+    if (this.waiting >= this.limits.maxQueued) {
+      throw new OverloadedError(
+        `${this.waiting} operations wait in the store of bucket "${bucket}" (maxQueued). Await some before starting more, or raise the limit.`,
+      );
+    }
+    this.count(1);
+    const operation = new PendingOperation<State>(
+      {
+        what: `${name} of "${key}" in bucket "${bucket}"`,
+        change,
+        hash: options.idempotencyKey === undefined ? undefined : hashIdempotencyKey(options.idempotencyKey),
+        maxAttempts: options.maxAttempts ?? this.limits.maxAttempts,
+        timeoutMs: this.limits.timeoutMs,
+        signal: options.signal,
+      },
+      this.onSettled,
+    );
+    if (!operation.settled) this.commitsOf(key).add(operation);
+    return operation.promise;
+  }
+
+  /** Takes no more; resolves when what waits has ended. */
+  async close(): Promise<void> {
+    this.closed = true;
+    if (this.keys.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  private commitsOf(key: string): KeyCommits<State> {
+    let commits = this.keys.get(key);
+    if (commits === undefined) {
+      commits = new KeyCommits(key, this.context, () => this.forget(key));
+      this.keys.set(key, commits);
+      this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
+    }
+    return commits;
+  }
+
+  private forget(key: string): void {
+    this.keys.delete(key);
+    if (this.keys.size > 0) return;
+    for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  private sweep(): void {
+    const now = performance.now();
+    for (const commits of this.keys.values()) commits.expire(now);
+    // Not stopped as soon as nothing waits: a busy store would make a new timer for every operation.
+    if (this.keys.size > 0) return;
+    clearInterval(this.sweeper);
+    this.sweeper = undefined;
+  }
+
+  private readonly onSettled = (): void => this.count(-1);
+
+  private count(by: number): void {
+    this.waiting += by;
+    this.onQueued(by);
+  }
+}

@@ -1,0 +1,149 @@
+import { type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
+import { Kvm, type KvOptions } from '@nats-io/kv';
+import { nanos } from '@nats-io/transport-node';
+import { ConfigurationError } from '../../common/errors.js';
+import type { Log } from '../../common/log.js';
+import { BucketLayout } from './bucket-layout.js';
+import type { BucketOptions, BucketProvisionMode } from './bucket-options.js';
+import { ApiCode, bucketRequest, isRefusal } from './bucket-request.js';
+import type { StoreConnection } from './store-connection.js';
+
+/** What the store has to know of its bucket. */
+export interface ProvisionedBucket {
+  /** Replicas may answer reads. */
+  readonly allowsDirect: boolean;
+  /** Revisions kept per key. */
+  readonly history: number;
+}
+
+/**
+ * Makes sure that the bucket is there and is as `options` say. Safe when many processes do it at the same time. With `auto`
+ * what differs is updated where the server lets one; options left out are taken as they are.
+ *
+ * @throws ConfigurationError when the bucket is missing (`verify`), or differs in what cannot be changed.
+ */
+export async function provisionBucket(
+  connection: StoreConnection,
+  options: BucketOptions,
+  mode: BucketProvisionMode,
+  log: Log,
+): Promise<ProvisionedBucket> {
+  const layout = new BucketLayout(options.bucket);
+  const what = `provision bucket "${options.bucket}"`;
+  let info = await findStream(connection, layout.stream, what);
+  if (info === undefined) {
+    if (mode === 'off') return { allowsDirect: false, history: options.history ?? 1 };
+    if (mode === 'verify') {
+      throw new ConfigurationError(`Bucket "${options.bucket}"`, [
+        'it does not exist, and provision is "verify"; create it, or set provision to "auto"',
+      ]);
+    }
+    await create(connection, options, what);
+    info = await bucketRequest(what, () => connection.manager.streams.info(layout.stream));
+    log.log(
+      `Bucket "${options.bucket}" is there (history ${info.config.max_msgs_per_subject}, ${info.config.storage} storage).`,
+    );
+  }
+  if (mode !== 'off') info = await align(connection, options, mode, info, what, log);
+  return { allowsDirect: info.config.allow_direct, history: info.config.max_msgs_per_subject };
+}
+
+async function findStream(connection: StoreConnection, stream: string, what: string): Promise<StreamInfo | undefined> {
+  try {
+    return await bucketRequest(what, () => connection.manager.streams.info(stream));
+  } catch (error) {
+    if (isRefusal(error, ApiCode.streamNotFound)) return undefined;
+    throw error;
+  }
+}
+
+/** Through the KV client, so that the layout is the one every client expects. */
+async function create(connection: StoreConnection, options: BucketOptions, what: string): Promise<void> {
+  const wanted: Partial<KvOptions> = {
+    ...(options.description !== undefined && { description: options.description }),
+    ...(options.ttlMs !== undefined && { ttl: options.ttlMs }),
+    ...(options.history !== undefined && { history: options.history }),
+    ...(options.replicas !== undefined && { replicas: options.replicas }),
+    ...(options.storage !== undefined && { storage: options.storage }),
+    ...(options.maxValueBytes !== undefined && { maxValueSize: messageLimit(options.maxValueBytes) }),
+    ...(options.maxBytes !== undefined && { max_bytes: options.maxBytes }),
+  };
+  try {
+    await bucketRequest(what, () => new Kvm(connection.manager.jetstream()).create(options.bucket, wanted));
+  } catch (error) {
+    // Another process was first, with other options: compared next.
+    if (!isRefusal(error, ApiCode.streamNameInUse)) throw error;
+  }
+}
+
+/** The server's limit counts headers too; ours is for the value alone, and is checked before. */
+function messageLimit(maxValueBytes: number): number {
+  return maxValueBytes + HEADER_ROOM_BYTES;
+}
+const HEADER_ROOM_BYTES = 65_536;
+
+interface Difference {
+  readonly field: string;
+  readonly have: string;
+  readonly want: string;
+  readonly update: Partial<StreamConfig> | undefined;
+}
+
+function differences(config: StreamConfig, options: BucketOptions): Difference[] {
+  const found: Difference[] = [];
+  const compare = <T extends string | number>(
+    field: string,
+    have: T | undefined,
+    want: T | undefined,
+    update?: (want: T) => Partial<StreamConfig>,
+  ): void => {
+    if (want === undefined || have === want) return;
+    found.push({ field, have: String(have), want: String(want), update: update?.(want) });
+  };
+  compare('storage', config.storage as string, options.storage);
+  compare('ttl', config.max_age, options.ttlMs === undefined ? undefined : nanos(options.ttlMs), (max_age) => ({
+    max_age,
+  }));
+  compare('history', config.max_msgs_per_subject, options.history, (max_msgs_per_subject) => ({
+    max_msgs_per_subject,
+  }));
+  compare('replicas', config.num_replicas, options.replicas, (num_replicas) => ({ num_replicas }));
+  compare(
+    'maxValueBytes',
+    config.max_msg_size,
+    options.maxValueBytes === undefined ? undefined : messageLimit(options.maxValueBytes),
+    (max_msg_size) => ({ max_msg_size }),
+  );
+  compare('maxBytes', config.max_bytes, options.maxBytes, (max_bytes) => ({ max_bytes }));
+  compare('description', config.description ?? '', options.description, (description) => ({ description }));
+  return found;
+}
+
+async function align(
+  connection: StoreConnection,
+  options: BucketOptions,
+  mode: BucketProvisionMode,
+  info: StreamInfo,
+  what: string,
+  log: Log,
+): Promise<StreamInfo> {
+  const found = differences(info.config, options);
+  const fixed = found.filter((difference) => mode === 'verify' || difference.update === undefined);
+  if (fixed.length > 0) {
+    const remedy =
+      mode === 'verify'
+        ? 'change one of the two, or set provision to "auto"'
+        : 'the server cannot change it; change the option, or copy the bucket to a new one';
+    throw new ConfigurationError(
+      `Bucket "${options.bucket}"`,
+      fixed.map(({ field, have, want }) => `${field} is ${have} on the server and ${want} in @KvObject; ${remedy}`),
+    );
+  }
+  if (found.length === 0) return info;
+  const update = Object.assign({}, ...found.map((difference) => difference.update)) as Partial<StreamConfig>;
+  const updated = await bucketRequest(what, () => connection.manager.streams.update(info.config.name, update));
+  log.log(
+    `Bucket "${options.bucket}": changed ${found.map(({ field, have, want }) => `${field} from ${have} to ${want}`).join(', ')}.`,
+  );
+  return updated;
+}

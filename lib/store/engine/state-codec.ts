@@ -1,0 +1,79 @@
+import { clone, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { codecFor, type MessageOf, type MessageSchema } from '../../codec/message-schema.js';
+import type { MessageCodec } from '../../codec/message-codec.js';
+import { DecodeError, EncodeError } from '../../common/errors.js';
+import type { Changed } from './kv-reducer.js';
+
+/** Brings a state of an older schema version up to date; see `KvObjectOptions.migrate`. */
+export type Migrate<State> = (state: State, fromVersion: number) => Changed<State>;
+
+/** What decides how states become bytes. */
+export interface StateCodecOptions<State> {
+  readonly bucket: string;
+  readonly schemaVersion: number;
+  readonly migrate: Migrate<State> | undefined;
+  /** Largest value in bytes; `undefined` leaves it to the server. */
+  readonly maxValueBytes: number | undefined;
+}
+
+/** States as bytes and back, with the bucket's name in every error. */
+export class StateCodec<State> {
+  private constructor(
+    private readonly codec: MessageCodec<State>,
+    /** An independent copy of a state. */
+    readonly copy: (state: State) => State,
+    private readonly options: StateCodecOptions<State>,
+  ) {}
+
+  static for<S extends MessageSchema>(schema: S, options: StateCodecOptions<MessageOf<S>>): StateCodec<MessageOf<S>> {
+    const codec = codecFor(schema);
+    // A JSON state is copied through its text, so that a state in memory is always what a later read would give.
+    const copy =
+      schema.kind === 'json'
+        ? (state: MessageOf<S>) => codec.decode(codec.encode(state))
+        : (state: MessageOf<S>) => clone<DescMessage>(schema, state as MessageShape<DescMessage>) as MessageOf<S>;
+    return new StateCodec(codec, copy, options);
+  }
+
+  /** Content type of the values. */
+  get contentType(): string {
+    return this.codec.contentType;
+  }
+
+  /**
+   * The state in `data`, brought up to the present schema version. Shares no memory with `data`, which may be remembered.
+   *
+   * @throws DecodeError naming bucket, key and revision.
+   */
+  decode(key: string, entry: { readonly revision: number; readonly schemaVersion: number }, data: Uint8Array): State {
+    const state = this.decodeBytes(key, entry.revision, data.slice());
+    const { migrate, schemaVersion } = this.options;
+    if (migrate === undefined || entry.schemaVersion >= schemaVersion) return state;
+    return migrate(state, entry.schemaVersion) ?? state;
+  }
+
+  /** @throws EncodeError when the state is not of the type, or larger than the bucket takes. */
+  encode(state: State): Uint8Array {
+    const { bucket, maxValueBytes } = this.options;
+    const data = this.codec.encode(state);
+    if (maxValueBytes !== undefined && data.byteLength > maxValueBytes) {
+      throw new EncodeError(
+        `The new value in bucket "${bucket}" has ${data.byteLength} bytes; its maxValueBytes is ${maxValueBytes}. ` +
+          'Split the state over several keys, or raise the limit.',
+      );
+    }
+    return data;
+  }
+
+  private decodeBytes(key: string, revision: number, data: Uint8Array): State {
+    try {
+      return this.codec.decode(data);
+    } catch (error) {
+      throw new DecodeError(
+        `Bucket "${this.options.bucket}", key "${key}", revision ${revision} is not a ${this.codec.typeName}; it is left as it is. ` +
+          'Delete the entry, or put a value of the type there.',
+        { cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { ConfigurationError } from '../../common/errors.js';
+import { escapeToken, unescapeToken } from '../../common/names.js';
+
+/** One part of a key. Any text; numbers are written in decimal. */
+export type KeyPart = string | number | bigint;
+
+/**
+ * The key of an entry: the parts it was made of and the text it is stored under. Parts are escaped to what
+ * every KV client accepts in a key and joined by dots.
+ */
+export class StoreKey {
+  /** @internal Made by {@link KeySpace}. */
+  constructor(
+    /** The parts as the reducer's `key()` returned them, as text; without the scope. */
+    readonly parts: readonly string[],
+    /** The key as it is stored, and as other KV clients see it. */
+    readonly text: string,
+  ) {}
+
+  toString(): string {
+    return this.text;
+  }
+}
+
+/** The keys of one store: all of its bucket's, or those of a scope. */
+export class KeySpace {
+  private readonly prefix: string;
+
+  /** @param scope first part of every key; `undefined` for none. */
+  constructor(scope: string | undefined) {
+    this.prefix = scope === undefined ? '' : `${escapeToken(scope)}.`;
+  }
+
+  /** The pattern that matches every key. */
+  get all(): string {
+    return `${this.prefix}>`;
+  }
+
+  /** @throws ConfigurationError when there is no part, or one is neither text nor number. */
+  keyOf(parts: KeyPart | readonly KeyPart[]): StoreKey {
+    const list = toParts(parts);
+    return new StoreKey(list, this.prefix + list.map(escapeToken).join('.'));
+  }
+
+  /** The key stored as `text`, by us or by another client. */
+  parse(text: string): StoreKey {
+    return new StoreKey(text.slice(this.prefix.length).split('.').map(readPart), text);
+  }
+
+  /**
+   * The pattern of `parts`, of which some may be the wildcards `*` (one part) and `>` (the rest, last only).
+   *
+   * @throws ConfigurationError when a wildcard is mixed with other text in one part, which would match nothing.
+   */
+  patternOf(parts: KeyPart | readonly KeyPart[]): string {
+    const list = toParts(parts);
+    return this.prefix + list.map((part, index) => patternPart(part, index === list.length - 1)).join('.');
+  }
+}
+
+/** A part as text; one that another client wrote in a way we would not stays as it is. */
+function readPart(part: string): string {
+  try {
+    const text = unescapeToken(part);
+    return escapeToken(text) === part ? text : part;
+  } catch (error) {
+    if (error instanceof URIError) return part;
+    throw error;
+  }
+}
+
+function patternPart(part: string, isLast: boolean): string {
+  if (part === '*' || (part === '>' && isLast)) return part;
+  if (!/[*>]/.test(part)) return escapeToken(part);
+  throw new ConfigurationError('KV key pattern', [
+    `"${part}" mixes a wildcard with other text, or has ">" before the end; let key() return an array with one element per ` +
+      'parameter, so that a wildcard stands alone in its part',
+  ]);
+}
+
+function toParts(parts: KeyPart | readonly KeyPart[]): string[] {
+  const list = (Array.isArray as (value: unknown) => value is readonly KeyPart[])(parts) ? parts : [parts];
+  if (list.length === 0) throw new ConfigurationError('KV key', ['key() returned no parts; return at least one']);
+  return list.map((part) => {
+    const kind = typeof part;
+    if (kind !== 'string' && kind !== 'number' && kind !== 'bigint') {
+      throw new ConfigurationError('KV key', [`key() returned a part of type ${kind}; return text or numbers`]);
+    }
+    return String(part);
+  });
+}

@@ -1,0 +1,137 @@
+import type { StreamState } from '@nats-io/jetstream';
+import { CancelledError } from '../../common/errors.js';
+import type { Log } from '../../common/log.js';
+import type { FlowTracer } from '../../telemetry/tracer.js';
+import type { StoreMeter } from '../../telemetry/metrics.js';
+import type { BucketLayout } from './bucket-layout.js';
+import { BucketReader } from './bucket-reader.js';
+import { bucketRequest, isPassing } from './bucket-request.js';
+import { BucketWatch, type BucketWatchOptions } from './bucket-watch.js';
+import { EntryWriter } from './entry-writer.js';
+import { fullJitter } from './full-jitter.js';
+import type { ResolvedKvObject } from './kv-object.options.js';
+import type { AnyKvReducer, InputOf, KeyOf, KvReducer, StateOf } from './kv-reducer.js';
+import { OperationQueue } from './operation-queue.js';
+import type { ProvisionedBucket } from './provision-bucket.js';
+import { RememberedEntries } from './remembered-entries.js';
+import type { StateCodec } from './state-codec.js';
+import type { StoreConnection } from './store-connection.js';
+import { KeySpace } from './store-key.js';
+
+/** What an `ObjectStore` is made of. */
+export interface StorePartsInit<R extends AnyKvReducer> {
+  readonly connection: StoreConnection;
+  readonly reducer: R;
+  readonly settings: Omit<ResolvedKvObject, 'schema' | 'migrate'>;
+  readonly layout: BucketLayout;
+  readonly codec: StateCodec<StateOf<R>>;
+  readonly provisioned: ProvisionedBucket;
+  readonly log: Log;
+  readonly tracer: FlowTracer;
+  readonly meter: StoreMeter;
+}
+
+/** The parts of one `ObjectStore`, wired. */
+export class StoreParts<R extends AnyKvReducer> {
+  readonly connection: StoreConnection;
+  readonly layout: BucketLayout;
+  readonly codec: StateCodec<StateOf<R>>;
+  readonly keySpace: KeySpace;
+  readonly reducer: KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
+  readonly reader: BucketReader;
+  readonly remembered: RememberedEntries;
+  readonly queue: OperationQueue<StateOf<R>>;
+  private readonly watches = new Set<() => void>();
+  private readonly unlisten: () => void;
+
+  constructor(private readonly init: StorePartsInit<R>) {
+    const { connection, layout, codec, settings, provisioned, meter } = init;
+    this.connection = connection;
+    this.layout = layout;
+    this.codec = codec;
+    this.keySpace = new KeySpace(settings.scope);
+    // The types of R are inferred from these very methods.
+    this.reducer = init.reducer as AnyKvReducer as KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
+    this.reader = new BucketReader(connection, layout, provisioned.allowsDirect);
+    this.remembered = new RememberedEntries(settings.cache);
+    const { schemaVersion, remember } = settings;
+    this.queue = new OperationQueue(
+      {
+        bucket: layout.bucket,
+        codec,
+        writer: new EntryWriter(connection, layout, { contentType: codec.contentType, schemaVersion, remember }),
+        backoff: settings.backoff,
+        recall: (key) => this.remembered.get(key),
+        remember: (key, entry) => this.remembered.set(key, entry),
+        forget: (key) => this.remembered.forget(key),
+        read: (key) => this.reader.latest(key),
+        isClosed: () => connection.status === 'closed',
+        meter,
+      },
+      settings.queue,
+      (by) => meter.queued(by),
+    );
+    this.unlisten = connection.onStatus((status) => {
+      if (status !== 'connected') this.remembered.forgetAll();
+    });
+  }
+
+  /** Runs an operation inside a span and measures it. */
+  observe<T>(operation: string, key: string, fn: () => Promise<T>): Promise<T> {
+    const { tracer, meter } = this.init;
+    return tracer.storeOperation(operation, { bucket: this.layout.bucket, key }, async () => {
+      const started = performance.now();
+      try {
+        return await fn();
+      } finally {
+        meter.operation(operation, performance.now() - started);
+      }
+    });
+  }
+
+  /** The outcome of a read, repeated while the server is away, for as long as an operation may take. */
+  async untilAnswered<T>(read: () => Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
+    const { queue, backoff } = this.init.settings;
+    const deadline = performance.now() + queue.timeoutMs;
+    const pause = fullJitter(backoff, signal);
+    for (;;) {
+      if (signal?.aborted === true) throw new CancelledError(`The ${what}`, { cause: signal.reason });
+      try {
+        return await read();
+      } catch (error) {
+        if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
+        this.init.meter.retry();
+        await pause();
+      }
+    }
+  }
+
+  startWatch(options: BucketWatchOptions): Promise<BucketWatch> {
+    return BucketWatch.start(this.connection, this.layout, options, this.init.log);
+  }
+
+  /** Registers an open watch, to be ended with the store. @returns a function that takes it out. */
+  addWatch(end: () => void): () => void {
+    this.watches.add(end);
+    return () => this.watches.delete(end);
+  }
+
+  /** Requests about the bucket as a whole. */
+  readonly admin = {
+    state: async (): Promise<StreamState> => {
+      const what = `look at bucket "${this.layout.bucket}"`;
+      return (await bucketRequest(what, () => this.connection.manager.streams.info(this.layout.stream))).state;
+    },
+    deleteBucket: async (): Promise<void> => {
+      await bucketRequest(`delete bucket "${this.layout.bucket}"`, () =>
+        this.connection.manager.streams.delete(this.layout.stream),
+      );
+    },
+  };
+
+  async close(): Promise<void> {
+    for (const end of this.watches) end();
+    await this.queue.close();
+    this.unlisten();
+  }
+}

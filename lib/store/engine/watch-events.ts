@@ -1,0 +1,82 @@
+import { DecodeError } from '../../common/errors.js';
+import { type BucketWatch, type WatchFrom } from './bucket-watch.js';
+import { EventQueue } from './event-queue.js';
+import type { AnyKvReducer, StateOf } from './kv-reducer.js';
+import type { WatchEvent } from './store-entry.js';
+import type { StoredRevision } from './stored-entry.js';
+import type { StoreParts } from './store-parts.js';
+
+export interface WatchOptions {
+  /** Ends the watch, without an error. */
+  readonly signal?: AbortSignal;
+  /**
+   * What to begin with: the `'last'` revision of every key, the whole `'history'` that is kept, or nothing, only what is
+   * `'new'`. @default 'last'
+   */
+  readonly from?: WatchFrom;
+}
+
+/** An event about a key. */
+export type KeyEvent<State> = Exclude<WatchEvent<State>, { type: 'caught-up' }>;
+
+/** What a revision of a key says. */
+export function toEvent<R extends AnyKvReducer>(
+  { codec, keySpace }: Pick<StoreParts<R>, 'codec' | 'keySpace'>,
+  keyText: string,
+  stored: StoredRevision,
+  isUpdate: boolean,
+): KeyEvent<StateOf<R>> {
+  const key = keySpace.parse(keyText);
+  const { revision, created, data } = stored;
+  if (data === undefined) return { type: 'deleted', key, revision, created, isUpdate };
+  try {
+    return { type: 'value', key, state: codec.decode(keyText, stored, data), revision, created, isUpdate };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return { type: 'undecodable', key, revision, created, error };
+  }
+}
+
+/** What waits for the reader: decoded when it is taken, and by then perhaps replaced by something newer. */
+type Waiting =
+  { readonly keyText: string; readonly revision: StoredRevision; readonly isUpdate: boolean } | 'caught-up';
+
+/** The events of a key pattern; see `ObjectStore.watch`. */
+export async function* watchEvents<R extends AnyKvReducer>(
+  parts: StoreParts<R>,
+  pattern: string,
+  { signal, from = 'last' }: WatchOptions,
+): AsyncGenerator<WatchEvent<StateOf<R>>, void, undefined> {
+  if (signal?.aborted === true) return;
+  const queue = new EventQueue<Waiting>();
+  const finish = (): void => {
+    queue.clear();
+    queue.end();
+  };
+  const release = parts.addWatch(finish);
+  signal?.addEventListener('abort', finish, { once: true });
+  let caughtUp = from === 'new';
+  let watch: BucketWatch | undefined;
+  try {
+    watch = await parts.startWatch({
+      pattern,
+      from,
+      onRevision: (keyText, revision) => queue.push(keyText, { keyText, revision, isUpdate: caughtUp }),
+      onCaughtUp: () => {
+        caughtUp = true;
+        queue.push(undefined, 'caught-up');
+      },
+      onEnd: (error) => queue.end(error),
+    });
+    for (;;) {
+      const waiting = await queue.take();
+      if (waiting === undefined) return;
+      if (waiting === 'caught-up') yield { type: 'caught-up' };
+      else yield toEvent(parts, waiting.keyText, waiting.revision, waiting.isUpdate);
+    }
+  } finally {
+    signal?.removeEventListener('abort', finish);
+    release();
+    await watch?.stop();
+  }
+}
