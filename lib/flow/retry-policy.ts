@@ -38,7 +38,7 @@ export interface ExponentialOptions extends RetryOptions {
 const attempts = z.int().min(1).default(5);
 const retrySchema = z.strictObject({ attempts });
 const exponentialSchema = z.strictObject({
-  initial: durationSchema,
+  initial: durationSchema.refine((value) => value > 0, 'must be longer than nothing; for no delay use fixed(0)'),
   attempts,
   max: durationSchema.prefault('5m'),
   factor: z.number().min(1).default(2),
