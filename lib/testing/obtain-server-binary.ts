@@ -11,13 +11,16 @@ const DOWNLOAD_MS = 180_000;
 const BUILD_MS = 600_000;
 const PACKAGE_MS = 180_000;
 
+/** Told in one line before something takes long. */
+type Say = (line: string) => void;
+
 /**
  * Downloads the pinned release into the cache. The archive is checked against the release's own list of
  * checksums, fetched beside it over https: that finds a broken download, not a replaced release.
  *
  * @throws Error when the release cannot be reached, has nothing for this platform, or does not match.
  */
-export function downloadRelease(): Promise<string> {
+export function downloadRelease(say: Say): Promise<string> {
   const architectures: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm7', ia32: '386' };
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `nats-server-v${PINNED_VERSION}-${platform}-${architectures[process.arch] ?? process.arch}`;
@@ -28,6 +31,7 @@ export function downloadRelease(): Promise<string> {
     const entry = sums.split('\n').find((line) => line.trim().endsWith(` ${file}`));
     const expected = entry?.trim().split(/\s+/)[0];
     if (expected === undefined) throw new Error(`release ${PINNED_VERSION} has no ${file}`);
+    say(`nats-server: downloading ${PINNED_VERSION} …`);
     const archive = await download(`${release}/${file}`);
     const actual = createHash('sha256').update(archive).digest('hex');
     if (actual !== expected) throw new Error(`${file} has checksum ${actual}, the release says ${expected}`);
@@ -62,8 +66,10 @@ async function download(url: string): Promise<Buffer> {
  *
  * @throws Error when there is no Go, it is too old, or the module proxy cannot be reached.
  */
-export function buildWithGo(): Promise<string> {
+export function buildWithGo(say: Say): Promise<string> {
   return storeInCache(`v${PINNED_VERSION}`, async (directory) => {
+    await runProgram('go', ['version'], { timeoutMs: PACKAGE_MS });
+    say(`nats-server: building ${PINNED_VERSION} with Go, this takes a minute or two …`);
     await runProgram('go', ['install', `github.com/nats-io/nats-server/v2@v${PINNED_VERSION}`], {
       // Out of any module the caller works in, and without the need for a C compiler.
       cwd: directory,
@@ -81,10 +87,12 @@ export function buildWithGo(): Promise<string> {
  * @param origin Name of the copy in the cache.
  * @throws Error on systems without apt, without the package, or without root and package lists.
  */
-export function takeFromDebian(origin: string): Promise<string> {
+export function takeFromDebian(origin: string, say: Say): Promise<string> {
   return storeInCache(origin, async (directory) => {
     const run = (file: string, args: string[]): Promise<string> =>
       runProgram(file, args, { cwd: directory, timeoutMs: PACKAGE_MS });
+    await run('apt-get', ['--version']);
+    say("nats-server: fetching Debian's package …");
     try {
       await run('apt-get', ['download', '-q', 'nats-server']);
     } catch (error) {

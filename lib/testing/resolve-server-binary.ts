@@ -25,10 +25,8 @@ export interface ServerBinary {
 
 interface Way {
   readonly source: string;
-  /** Said before it starts, when it takes long. */
-  readonly progress?: string;
   /** The binary, undefined when this way has nothing to offer; throws to say why it failed. */
-  find(): Promise<string | undefined>;
+  find(say: (line: string) => void): Promise<string | undefined>;
 }
 
 /**
@@ -53,10 +51,9 @@ export async function resolveServerBinary(options: ResolveServerBinaryOptions = 
   const failures: string[] = [];
   for (const way of waysTo(options.version)) {
     try {
-      if (way.progress !== undefined) say(way.progress);
-      const path = await way.find();
+      const path = await way.find(say);
       if (path === undefined) {
-        failures.push(`${way.source}: nothing there`);
+        failures.push(`${way.source}: nothing`);
         continue;
       }
       const version = await versionOf(path);
@@ -86,12 +83,8 @@ function variableFor(version: string): string {
 function waysTo(version: string | undefined): Way[] {
   const variables = version === undefined ? ['NATS_SERVER_BIN'] : [variableFor(version), 'NATS_SERVER_BIN'];
   const pinned: Way[] = [
-    { source: 'release download', progress: `nats-server: downloading ${PINNED_VERSION} …`, find: downloadRelease },
-    {
-      source: 'go install',
-      progress: `nats-server: building ${PINNED_VERSION} with Go, this takes a minute or two …`,
-      find: buildWithGo,
-    },
+    { source: 'release download', find: downloadRelease },
+    { source: 'go install', find: buildWithGo },
   ];
   // Apart from one fetched for its version: that one must not stand in for a newer one later.
   const debian = version === undefined ? 'debian' : `debian-for-${version}`;
@@ -99,14 +92,10 @@ function waysTo(version: string | undefined): Way[] {
   return [
     ...variables.map((name) => ({ source: name, find: () => namedBy(name) })),
     { source: 'PATH', find: onPath },
-    { source: 'cache', find: () => firstExecutable([cachedBinary(`v${PINNED_VERSION}`)]) },
-    { source: "cache of Debian's package", find: () => firstExecutable([cachedBinary(debian)]) },
+    { source: 'cache', find: () => existing(cachedBinary(`v${PINNED_VERSION}`)) },
+    { source: "cache of Debian's package", find: () => existing(cachedBinary(debian)) },
     ...(pinnedFits ? pinned : []),
-    {
-      source: "Debian's package",
-      progress: "nats-server: fetching Debian's package …",
-      find: () => takeFromDebian(debian),
-    },
+    { source: "Debian's package", find: (say) => takeFromDebian(debian, say) },
   ];
 }
 
@@ -125,12 +114,15 @@ async function namedBy(variable: string): Promise<string | undefined> {
 async function onPath(): Promise<string | undefined> {
   const usual = process.platform === 'win32' ? [] : ['/usr/local/bin', '/usr/sbin', '/opt/homebrew/bin'];
   const directories = [...(process.env.PATH ?? '').split(delimiter), ...usual];
-  return firstExecutable(directories.filter((name) => name !== '').map((name) => join(name, BINARY_NAME)));
+  for (const directory of directories.filter((name) => name !== '')) {
+    const path = await existing(join(directory, BINARY_NAME));
+    if (path !== undefined) return path;
+  }
+  return undefined;
 }
 
-async function firstExecutable(paths: string[]): Promise<string | undefined> {
-  for (const path of paths) if (await isExecutable(path)) return path;
-  return undefined;
+async function existing(path: string): Promise<string | undefined> {
+  return (await isExecutable(path)) ? path : undefined;
 }
 
 /** What the binary says about itself: `nats-server: v2.15.2`. */

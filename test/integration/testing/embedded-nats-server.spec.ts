@@ -95,7 +95,7 @@ describe('EmbeddedNatsServer', () => {
 
   it('says what the server said when it does not come up', async () => {
     await using taken = await EmbeddedNatsServer.start();
-    const failure = EmbeddedNatsServer.start({ args: ['-m', String(taken.port)] });
+    const failure = EmbeddedNatsServer.start({ port: taken.port });
     await expect(failure).rejects.toBeInstanceOf(EmbeddedServerError);
     await expect(failure).rejects.toThrow(/address already in use/);
   });
