@@ -5,7 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 const [testsCode, checksCode] = process.argv.slice(2).map(Number);
 const read = (file, fallback) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : fallback);
 const { testResults } = read('temp/tests.json', { testResults: [] });
-const { failed: failedChecks } = read('temp/checks.json', { failed: [] });
+const none = { failed: [] };
+const typeTests = read('temp/type-tests.json', none).failed;
+const checks = read('temp/checks.json', none).failed;
 
 const states = testResults.flatMap(({ assertionResults }) => assertionResults.map(({ status }) => status));
 const count = (...wanted) => states.filter((state) => wanted.includes(state)).length;
@@ -14,11 +16,11 @@ const count = (...wanted) => states.filter((state) => wanted.includes(state)).le
 const brokenFiles = testResults.filter(
   ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
 ).length;
-let failed = count('failed') + brokenFiles;
-// A run that failed without a failed test: it did not come to its end, or the type tests do not compile.
-if (testsCode !== 0 && failed === 0) failed = 1;
-failed += checksCode !== 0 ? Math.max(1, failedChecks.length) : 0;
+// What failed without naming anything did not come to its end: that counts too.
+const atLeastOne = (code, number) => (code === 0 ? number : Math.max(1, number));
+const failed =
+  atLeastOne(testsCode, count('failed') + brokenFiles + typeTests.length) + atLeastOne(checksCode, checks.length);
 
-for (const name of failedChecks) console.log(`failed check: ${name}`);
+for (const name of [...typeTests, ...checks]) console.log(`failed: ${name}`);
 console.log(`${count('passed')} passed, ${failed} failed, ${count('skipped', 'pending', 'todo')} skipped`);
 process.exitCode = failed > 0 ? 1 : 0;
