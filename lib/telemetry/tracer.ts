@@ -12,9 +12,10 @@ import {
   type TracerProvider,
 } from '@opentelemetry/api';
 import { FlowError } from '../common/errors.js';
-import { Attribute, NATS, SCOPE } from './attributes.js';
+import { Attribute, NATS } from './attributes.js';
 import type { LogFields } from './log-context.js';
 import { extractTrace, injectTrace, type HeaderCarrier } from './propagation.js';
+import { registeredTracer } from './registered-tracer.js';
 
 /** A message about to be published. */
 export interface PublishedMessage {
@@ -119,21 +120,8 @@ export class FlowTracer {
 
   /** The SDK's tracer; `undefined` as long as none is registered, so that no attributes are put together for nothing. */
   private activeTracer(): Tracer | undefined {
-    if (this.tracer !== undefined) return this.tracer;
-    const provider = this.provider ?? trace.getTracerProvider();
-    // The api's proxy says by `undefined` that nothing is registered behind it; asking the proxy for a tracer would
-    // give one that does nothing, slowly.
-    this.tracer = isProxy(provider) ? provider.getDelegateTracer(SCOPE) : provider.getTracer(SCOPE);
-    return this.tracer;
+    return (this.tracer ??= registeredTracer(this.provider));
   }
-}
-
-interface TracerProxy extends TracerProvider {
-  getDelegateTracer(name: string): Tracer | undefined;
-}
-
-function isProxy(provider: TracerProvider): provider is TracerProxy {
-  return 'getDelegateTracer' in provider;
 }
 
 function runInside<T>(inside: Context, span: Span, fn: Traced<T>): Promise<T> {

@@ -1,0 +1,2 @@
+export { startOpenTelemetry } from './start-opentelemetry.js';
+export type { OpenTelemetry, OpenTelemetryOptions } from './start-opentelemetry.js';
