@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../../common/errors.js';
+import type { Change } from './change.js';
 import type { StateCodec } from './state-codec.js';
 import type { OperationResult, PendingOperation } from './pending-operation.js';
 import type { StoredEntry } from './stored-entry.js';
@@ -26,8 +27,7 @@ type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } 
 /**
  * Applies `operations` in order to the state of `base`. Each works on a copy of its own: what an operation that throws
  * has changed is gone, and each caller gets the state as it was right after its own operation.
- *
- * @throws DecodeError when the bytes of `base` are not of the type.
+ * Never throws: bytes that do not decode are the error of each operation that wants to see the state.
  */
 export function applyBatch<State>(
   codec: StateCodec<State>,
@@ -44,27 +44,23 @@ export function applyBatch<State>(
   const copy = (): State | undefined => copyOf(codec, key, base, source);
 
   for (const operation of operations) {
-    const { change, hash } = operation.request;
+    const { change, blind, hash } = operation.request;
     const existed: boolean = source !== undefined;
-    if (hash !== undefined && (base.applied.has(hash) || added.has(hash.toString('latin1')))) {
-      outcomes.push({ operation, result: { state: copy(), existed, duplicate: true } });
-      continue;
-    }
-    const draft = copy();
     try {
-      const changed = change(draft);
+      const duplicate = hash !== undefined && (base.applied.has(hash) || added.has(hash.toString('latin1')));
+      const changed: Change<State> = duplicate ? { kind: 'keep' } : change(blind ? undefined : copy());
       if (changed.kind === 'write') {
         assertSynchronous(changed.state);
         source = { state: changed.state };
         write = { kind: 'value', state: changed.state };
-        outcomes.push({ operation, result: { state: changed.state, existed, duplicate: false } });
-      } else if (changed.kind === 'remove' && (existed || base.data !== undefined)) {
+        outcomes.push({ operation, result: { state: changed.state, existed, duplicate } });
+      } else if (changed.kind === 'remove' && existed) {
         source = undefined;
         write = { kind: 'deletion', purge: changed.purge };
-        outcomes.push({ operation, result: { state: undefined, existed, duplicate: false } });
+        outcomes.push({ operation, result: { state: undefined, existed, duplicate } });
       } else {
-        // The draft may have been changed before it was decided to keep things as they are.
-        outcomes.push({ operation, result: { state: copy(), existed, duplicate: false } });
+        // A new copy: the draft may have been changed before it was decided to keep things as they are.
+        outcomes.push({ operation, result: { state: blind ? undefined : copy(), existed, duplicate } });
         continue;
       }
     } catch (error) {

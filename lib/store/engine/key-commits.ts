@@ -92,8 +92,8 @@ export class KeyCommits<State> {
       if (!this.refill(limit)) return;
       const operations = this.batch;
       const { entry } = base;
-      const applied = applyOrBlame(() => applyBatch(this.context.codec, this.key, entry, operations), base.fresh);
-      if (applied === undefined || (applied.write === undefined && !base.fresh)) {
+      const applied = applyBatch(this.context.codec, this.key, entry, operations);
+      if (applied.write === undefined && !base.fresh) {
         // Nothing to write means nothing proves that the guess was right: ask.
         base = undefined;
         continue;
@@ -253,16 +253,6 @@ export class KeyCommits<State> {
   private compact(): void {
     this.queue = this.queue.filter((operation) => !operation.settled);
     this.compactAt = Math.max(COMPACT_FROM, this.queue.length * 2);
-  }
-}
-
-/** Applies to a guess may fail for reasons that the true entry does not have: then `undefined`, to look. */
-function applyOrBlame<State>(apply: () => AppliedBatch<State>, fresh: boolean): AppliedBatch<State> | undefined {
-  try {
-    return apply();
-  } catch (error) {
-    if (fresh) throw error;
-    return undefined;
   }
 }
 

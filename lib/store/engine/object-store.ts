@@ -97,18 +97,18 @@ export class ObjectStore<R extends AnyKvReducer> {
     return state as StateOf<R>;
   }
 
-  /** Sets the state of `key` to the empty state. @returns that state. */
+  /** Sets the state of `key` to the empty state, whatever is stored there. @returns that state. */
   async reset(key: KeyOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
-    const { state } = await this.write('reset', this.keyOf(key), options, () => ({
+    const { state } = await this.write('reset', this.keyOf(key), { ...options, blind: true }, () => ({
       kind: 'write',
       state: this.reducer.empty(key),
     }));
     return state ?? this.reducer.empty(key);
   }
 
-  /** Deletes the entry of `key`; its older revisions stay in the history. @returns whether there was one. */
+  /** Deletes the entry of `key`, also one that does not decode; its older revisions stay in the history. @returns whether there was one. */
   async delete(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
-    const { existed, duplicate } = await this.write('delete', this.refOf(key), options, () => ({
+    const { existed, duplicate } = await this.write('delete', this.refOf(key), { ...options, blind: true }, () => ({
       kind: 'remove',
       purge: false,
     }));
@@ -117,7 +117,7 @@ export class ObjectStore<R extends AnyKvReducer> {
 
   /** Deletes the entry of `key` with its history. @returns whether there was one. */
   async purge(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
-    const { existed, duplicate } = await this.write('purge', this.refOf(key), options, () => ({
+    const { existed, duplicate } = await this.write('purge', this.refOf(key), { ...options, blind: true }, () => ({
       kind: 'remove',
       purge: true,
     }));
@@ -236,7 +236,7 @@ export class ObjectStore<R extends AnyKvReducer> {
   private write(
     name: string,
     key: StoreKey,
-    options: WriteOptions,
+    options: WriteOptions & { readonly blind?: boolean },
     change: ChangeFunction<StateOf<R>>,
   ): Promise<OperationResult<StateOf<R>>> {
     return this.parts.observe(name, key.text, () => this.parts.queue.run(name, key.text, change, options));

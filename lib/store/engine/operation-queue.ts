@@ -61,7 +61,7 @@ export class OperationQueue<State> {
     name: string,
     key: string,
     change: ChangeFunction<State>,
-    options: WriteOptions,
+    options: WriteOptions & { readonly blind?: boolean },
   ): Promise<OperationResult<State>> {
     const { bucket } = this.context;
     if (this.closed) throw new ConnectionError(`The store of bucket "${bucket}" is closed.`);
@@ -75,6 +75,7 @@ export class OperationQueue<State> {
       {
         what: `${name} of "${key}" in bucket "${bucket}"`,
         change,
+        blind: options.blind ?? false,
         hash: options.idempotencyKey === undefined ? undefined : hashIdempotencyKey(options.idempotencyKey),
         maxAttempts: options.maxAttempts ?? this.limits.maxAttempts,
         timeoutMs: this.limits.timeoutMs,

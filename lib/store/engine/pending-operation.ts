@@ -6,6 +6,8 @@ export interface OperationRequest<State> {
   /** For errors: `update of "SFO" in bucket "airport_delays"`. */
   readonly what: string;
   readonly change: ChangeFunction<State>;
+  /** The change does not look at the state: it works also on bytes that do not decode. */
+  readonly blind: boolean;
   /** Hash of the idempotency key. */
   readonly hash: Buffer | undefined;
   readonly maxAttempts: number;

@@ -71,7 +71,7 @@ export class StateCodec<State> {
     } catch (error) {
       throw new DecodeError(
         `Bucket "${this.options.bucket}", key "${key}", revision ${revision} is not a ${this.codec.typeName}; it is left as it is. ` +
-          'Delete the entry, or put a value of the type there.',
+          'Delete or reset the entry, or put a value of the type there.',
         { cause: error },
       );
     }

@@ -31,6 +31,13 @@ export const TallySchema = json<Tally>('Tally');
 
 export type TallyStore = ObjectStore<Tallies> & AsyncDisposable;
 
+/** Everything an iteration gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** A store on a connection of its own; both closed together. */
 export async function openTallies(
   url: string,

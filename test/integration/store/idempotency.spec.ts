@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { openTallies } from './store-fixture.js';
+
+let server: EmbeddedNatsServer;
+beforeAll(async () => {
+  server = await EmbeddedNatsServer.start();
+});
+afterAll(() => server.stop());
+
+describe('an idempotency key', () => {
+  it('applies an update once, in the same commit and in later ones', async () => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'once' };
+    const same = { idempotencyKey: 'order-1' };
+    const together = await Promise.all([at.store.update(key, 1, same), at.store.update(key, 1, same)]);
+    expect(together.map(({ count }) => count)).toEqual([1, 1]);
+    await at.store.update(key, 10);
+    expect((await at.store.update(key, 1, same)).count).toBe(11);
+    expect((await at.store.update(key, 1, { idempotencyKey: 'order-2' })).count).toBe(12);
+  });
+
+  it('is known to other processes and after a restart of ours', async () => {
+    const key = { id: 'elsewhere' };
+    {
+      await using first = await openTallies(server.url);
+      await first.store.update(key, 1, { idempotencyKey: 'a' });
+    }
+    await using second = await openTallies(server.url);
+    expect((await second.store.update(key, 1, { idempotencyKey: 'a' })).count).toBe(1);
+    await using third = await openTallies(server.url);
+    await third.store.update(key, 5);
+    // The second store remembers an older revision; what it returns is the present state all the same.
+    expect((await second.store.update(key, 1, { idempotencyKey: 'a' })).count).toBe(6);
+  });
+
+  it('is not used up by an update that throws', async () => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'thrown' };
+    const once = { idempotencyKey: 'x' };
+    await expect(at.store.update(key, -1, once)).rejects.toThrow(RangeError);
+    await at.store.update(key, 3);
+    expect((await at.store.update(key, -1, once)).count).toBe(2);
+    expect((await at.store.update(key, -1, once)).count).toBe(2);
+  });
+
+  it('outlives a deletion of the entry', async () => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'deleted' };
+    await at.store.update(key, 1, { idempotencyKey: 'x' });
+    await at.store.delete(key);
+    await at.store.update(key, 1, { idempotencyKey: 'x' });
+    expect(await at.store.read(key)).toBeUndefined();
+    await at.store.purge(key);
+    await at.store.update(key, 2, { idempotencyKey: 'y' });
+    expect(await at.store.read(key)).toEqual({ count: 2, by: [] });
+  });
+
+  it('is forgotten when more than the configured number came after it', async () => {
+    await using at = await openTallies(server.url, { remember: { count: 3 } });
+    const key = { id: 'bounded' };
+    for (const idempotencyKey of ['a', 'b', 'c', 'd']) await at.store.update(key, 1, { idempotencyKey });
+    expect((await at.store.update(key, 1, { idempotencyKey: 'b' })).count).toBe(4);
+    expect((await at.store.update(key, 1, { idempotencyKey: 'a' })).count).toBe(5);
+  });
+
+  it('fits a thousand beside a value', async () => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'many' };
+    const keys = Array.from({ length: 1_500 }, (_, index) => `run-${index}`);
+    await Promise.all(keys.map((idempotencyKey) => at.store.update(key, 1, { idempotencyKey })));
+    await Promise.all(keys.slice(-1_024).map((idempotencyKey) => at.store.update(key, 1, { idempotencyKey })));
+    expect((await at.store.read(key))?.count).toBe(1_500);
+    const message = await at.connection.manager.streams.getMessage('KV_tallies', { last_by_subj: '$KV.tallies.many' });
+    expect(message?.header.get('Flow-Applied').length).toBeLessThan(11_000);
+  });
+});
