@@ -5,11 +5,12 @@ import type { StepDefinition } from './step-definition.js';
 /** Everything that is wrong with how a flow's steps are connected, in the order of their declaration. */
 export function checkStructure(definitions: readonly StepDefinition[]): string[] {
   if (definitions.length === 0) return ['it has no steps.'];
+  const cycles = findCycles(definitions);
   return [
     ...duplicateNames(definitions),
     ...unknownPredecessors(definitions),
-    ...cycles(definitions),
-    ...unreachable(definitions),
+    ...cycles.map(describeCycle),
+    ...unreachable(definitions, cycles),
     ...ambiguousStart(definitions),
     ...misusedOtherwise(definitions),
   ];
@@ -45,30 +46,37 @@ function unknownPredecessors(definitions: readonly StepDefinition[]): string[] {
   });
 }
 
-/** One line per cycle, each cycle told once: found when a walk against the arrows meets its own path again. */
-function cycles(definitions: readonly StepDefinition[]): string[] {
+/** The cycles, each once, in the direction of the messages; found when a walk against it meets its own path again. */
+function findCycles(definitions: readonly StepDefinition[]): StepDefinition[][] {
   const byName = new Map(definitions.map((definition) => [definition.name, definition]));
-  const finished = new Set<string>();
-  const problems: string[] = [];
+  const finished = new Set<StepDefinition>();
+  const cycles: StepDefinition[][] = [];
 
-  const visit = (name: string, path: readonly string[]): void => {
-    const start = path.indexOf(name);
+  const visit = (step: StepDefinition, path: readonly StepDefinition[]): void => {
+    const start = path.indexOf(step);
     if (start >= 0) {
-      // The walk went from each step to what it comes after; the arrows go the other way.
-      const circle = [...path.slice(start), name].reverse();
-      const places = path.slice(start).map((step) => byName.get(step)?.where);
-      problems.push(`steps follow each other in a circle: ${circle.join(' -> ')} (${places.join(', ')}).`);
-      return;
+      const [first = step, ...rest] = path.slice(start);
+      cycles.push([first, ...rest.reverse()]);
+    } else if (!finished.has(step)) {
+      for (const name of step.options.after) {
+        const before = byName.get(name);
+        if (before !== undefined) visit(before, [...path, step]);
+      }
+      finished.add(step);
     }
-    if (finished.has(name)) return;
-    for (const before of byName.get(name)?.options.after ?? []) visit(before, [...path, name]);
-    finished.add(name);
   };
-  for (const { name } of definitions) visit(name, []);
-  return problems;
+  for (const definition of definitions) visit(definition, []);
+  return cycles;
 }
 
-function unreachable(definitions: readonly StepDefinition[]): string[] {
+function describeCycle(cycle: readonly StepDefinition[]): string {
+  const circle = [...cycle, ...cycle.slice(0, 1)].map((step) => step.name).join(' -> ');
+  return `steps follow each other in a circle: ${circle} (${cycle.map((step) => step.where).join(', ')}).`;
+}
+
+/** Steps that are cut off by a problem elsewhere; those that have the problem themselves are told already. */
+function unreachable(definitions: readonly StepDefinition[], cycles: readonly StepDefinition[][]): string[] {
+  const names = new Set(definitions.map((definition) => definition.name));
   const reached = new Set(definitions.filter(isEntry).map((entry) => entry.name));
   let before: number;
   do {
@@ -77,9 +85,13 @@ function unreachable(definitions: readonly StepDefinition[]): string[] {
       if (options.after.some((predecessor) => reached.has(predecessor))) reached.add(name);
     }
   } while (reached.size > before);
-  return definitions
-    .filter((definition) => !reached.has(definition.name))
-    .map((definition) => `${label(definition)}: no entry of the flow leads there, so it would never run.`);
+  const told = new Set([
+    ...cycles.flat(),
+    ...definitions.filter((definition) => definition.options.after.some((name) => !names.has(name))),
+  ]);
+  const cutOff = definitions.filter((definition) => !reached.has(definition.name) && !told.has(definition));
+  if (cutOff.length === 0) return [];
+  return [`no entry leads to ${cutOff.map(label).join(', ')}; nothing would ever run there.`];
 }
 
 function ambiguousStart(definitions: readonly StepDefinition[]): string[] {
