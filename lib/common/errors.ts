@@ -196,12 +196,11 @@ export class NotFoundError extends FlowError {
 }
 
 /** The message with its headers is larger than the server takes (`max_payload`); repeating it cannot help. */
-export class MessageTooLargeError extends FlowError {
+export class MessageTooLargeError extends EncodeError {
   constructor(subject: string, bytes: number, maxBytes: number) {
     super(
-      'MESSAGE_TOO_LARGE',
-      `The message for "${subject}" has ${bytes} bytes with its headers; the server takes at most ${maxBytes}. ` +
-        'Send a reference to the data, or raise the server\'s "max_payload".',
+      `A message of ${bytes} bytes (headers included) for "${subject}" exceeds the server's max_payload of ` +
+        `${maxBytes} bytes. Store large data elsewhere and send a reference, or raise max_payload.`,
     );
   }
 }

@@ -1,4 +1,10 @@
-import { CancelledError, ConnectionError, EncodeError, PublishTimeoutError } from '../common/errors.js';
+import {
+  CancelledError,
+  ConnectionError,
+  EncodeError,
+  MessageTooLargeError,
+  PublishTimeoutError,
+} from '../common/errors.js';
 import type { PendingPublish } from './pending-publish.js';
 
 /** The errors a publish can end with before the stream has said anything. */
@@ -9,11 +15,8 @@ export const publishErrors = {
   cancelled: (subject: string, signal: AbortSignal): CancelledError =>
     new CancelledError(`Publishing to "${subject}"`, { cause: signal.reason }),
 
-  tooLarge: (subject: string, size: number, limit: number): EncodeError =>
-    new EncodeError(
-      `A message of ${size} bytes (headers included) on "${subject}" exceeds the server's max_payload of ` +
-        `${limit} bytes. Store large data elsewhere and send a reference, or raise max_payload.`,
-    ),
+  tooLarge: (subject: string, size: number, limit: number): MessageTooLargeError =>
+    new MessageTooLargeError(subject, size, limit),
 
   lost: (subject: string): ConnectionError =>
     new ConnectionError(

@@ -32,21 +32,22 @@ export class MessageSender {
    *
    * @returns `false` when the place is taken, be it by an earlier attempt of the same work.
    */
-  async send(message: OutgoingMessage): Promise<boolean> {
+  send(message: OutgoingMessage): Promise<boolean> {
     const headers = new OutgoingHeaders();
     if (message.metadata !== undefined) headers.set(FlowHeader.metadata, message.metadata);
     if (message.filtered) headers.set(FlowHeader.filtered, '1');
     if (message.redriven !== undefined) headers.set(FlowHeader.redriven, String(message.redriven));
     const { subject, destination, data } = message;
     const options = { headers, expectLastSubjectSequence: message.replaces ?? 0 };
-    return this.tracer.publish({ subject, destination, data, headers }, async () => {
-      try {
-        await this.connection.publisher.publish(subject, data, options);
-        return true;
-      } catch (error) {
-        if (error instanceof WrongLastSequenceError) return false;
-        throw error;
-      }
-    });
+    return this.tracer.publish({ subject, destination, data, headers }, () =>
+      this.connection.publisher.publish(subject, data, options).then(isStored, isTaken),
+    );
   }
+}
+
+const isStored = (): true => true;
+
+function isTaken(error: unknown): false {
+  if (error instanceof WrongLastSequenceError) return false;
+  throw error;
 }

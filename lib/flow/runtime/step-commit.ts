@@ -51,7 +51,7 @@ export class StepCommit {
    * @throws EncodeError when the value is not of the step's output type, MessageTooLargeError when the server
    * does not take it; PublishTimeoutError or ConnectionError when the server is gone.
    */
-  async commit(completion: Completion): Promise<void> {
+  commit(completion: Completion): Promise<unknown> {
     switch (shapeOf(completion.node)) {
       case 'end':
         return this.commitEnd(completion);
@@ -67,7 +67,7 @@ export class StepCommit {
    *
    * @returns `false` when none came that far, so that the handler has to run.
    */
-  async resume(node: StepNode, message: StepMessage): Promise<boolean> {
+  resume(node: StepNode, message: StepMessage): Promise<boolean> {
     switch (shapeOf(node)) {
       case 'end':
         return this.isSettledAlready(node, message);
@@ -91,14 +91,19 @@ export class StepCommit {
     return run !== undefined && isSettled(run, settlementKey(node.name, message.index));
   }
 
-  private async commitSingle({ node, message, value, startedAtMs }: Completion): Promise<void> {
+  private commitSingle(completion: Completion): Promise<unknown> {
+    const { node, message, value } = completion;
+    if (this.tracked) return this.commitSingleTracked(completion);
+    // Without a run record nobody waits for the branch to end, so its end needs no place.
+    if (value === undefined) return Promise.resolve();
+    return this.send(onlyTarget(node, message), message, node.outputCodec.encode(value), false);
+  }
+
+  private async commitSingleTracked({ node, message, value, startedAtMs }: Completion): Promise<void> {
     const target = onlyTarget(node, message);
     const filtered = value === undefined;
-    // Without a run record nobody waits for the branch to end, so its end needs no place.
-    if (filtered && !this.tracked) return;
     const payload = filtered ? NOTHING : node.outputCodec.encode(value);
     const stored = await this.send(target, message, payload, filtered);
-    if (!this.tracked) return;
     const ended = stored ? filtered : await this.isTakenByNothing(target, message);
     await this.settle(node, message, ended ? -1 : 0, startedAtMs);
   }

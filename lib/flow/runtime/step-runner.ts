@@ -72,49 +72,48 @@ export class StepRunner {
   }
 
   /** Takes a message to its end. Never rejects: what fails is retried, dead-lettered or handed back, and logged. */
-  async run(lease: Lease, source: MessageSource): Promise<void> {
+  run(lease: Lease, source: MessageSource): Promise<void> {
     const { delivery } = lease;
     const { contract, tracer, cancelled } = this.services;
     const message = openMessage(delivery, source, this.node);
     if (message.filtered || cancelled.has(message.runId)) {
       delivery.ack();
-      return;
+      return Promise.resolve();
     }
     const fields = { flow: contract.name, step: this.node.name, runId: message.runId, attempt: delivery.attempt };
-    const startedAtMs = Date.now();
-    this.meter.started(delivery.redelivered);
-    const ending = await runWithLogFields(fields, () =>
-      tracer.process(fields, delivery, (span) => this.attempt(message, lease, startedAtMs, span)),
-    );
-    this.meter.finished(ending, Date.now() - startedAtMs);
+    return runWithLogFields(fields, () => tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)));
   }
 
-  private async attempt(message: StepMessage, lease: Lease, startedAtMs: number, span?: Span): Promise<StepEnding> {
+  private async attempt(message: StepMessage, lease: Lease, span?: Span): Promise<void> {
     const { delivery } = message;
+    const startedAtMs = Date.now();
+    this.meter.started(delivery.redelivered);
     let phase: StepPhase = 'decode';
+    let ending: StepEnding = 'completed';
     try {
       if ('error' in message.input) throw message.input.error;
       phase = 'commit';
       if (delivery.redelivered && (await this.services.commit.resume(this.node, message))) {
-        await this.acknowledge(delivery);
-        return 'resumed';
+        ending = 'resumed';
+      } else {
+        phase = 'handle';
+        if (delivery.attempt > this.node.maxDeliveries) {
+          throw new DeliveriesExhaustedError(this.node.name, delivery.attempt);
+        }
+        const arrival = this.tracked && message.source === 'ingest' ? this.recordArrival(message) : undefined;
+        const value = await this.call(message, message.input.value, lease);
+        phase = 'commit';
+        const unrecorded = arrival && (await arrival);
+        if (unrecorded !== undefined) throw unrecorded;
+        await this.services.commit.commit({ node: this.node, message, value, startedAtMs });
       }
-      phase = 'handle';
-      if (delivery.attempt > this.node.maxDeliveries) {
-        throw new DeliveriesExhaustedError(this.node.name, delivery.attempt);
-      }
-      const arrival = this.recordArrival(message);
-      const value = await this.call(message, message.input.value, lease);
-      phase = 'commit';
-      const unrecorded = await arrival;
-      if (unrecorded !== undefined) throw unrecorded;
-      await this.services.commit.commit({ node: this.node, message, value, startedAtMs });
-      await this.acknowledge(delivery);
-      return 'completed';
+      if (this.node.ack === 'double') await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
+      else delivery.ack();
     } catch (error) {
       if (span !== undefined) recordError(span, error);
-      return this.fail(message, error, phase);
+      ending = await this.fail(message, error, phase);
     }
+    this.meter.finished(ending, Date.now() - startedAtMs);
   }
 
   private call(message: StepMessage, input: unknown, lease: Lease): Promise<unknown> {
@@ -130,7 +129,6 @@ export class StepRunner {
    * @returns the error, so that it is not lost when the handler fails first.
    */
   private async recordArrival(message: StepMessage): Promise<Error | undefined> {
-    if (!this.tracked || message.source !== 'ingest') return undefined;
     const run = newRun(
       this.services.contract.name,
       message.runId,
@@ -143,11 +141,6 @@ export class StepRunner {
     } catch (error) {
       return error as Error;
     }
-  }
-
-  private async acknowledge(delivery: Delivery): Promise<void> {
-    if (this.node.ack === 'double') await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
-    else delivery.ack();
   }
 
   private async fail(message: StepMessage, error: unknown, phase: StepPhase): Promise<StepEnding> {

@@ -8,6 +8,8 @@ import { LeaseKeeper, type Lease } from './lease-keeper.js';
 import type { MessageSource } from './step-message.js';
 import { ShutdownError, type StepRunner } from './step-runner.js';
 
+const DEFECT_RETRY_MS = 1_000;
+
 /** A durable consumer that feeds a step. */
 export interface StepSource {
   readonly kind: MessageSource;
@@ -26,7 +28,8 @@ export class StepWorker {
   private readonly consumers: PullConsumer[];
   private readonly gate: InFlightGate;
   private readonly leases: LeaseKeeper;
-  private readonly held = new Set<Promise<void>>();
+  private held = 0;
+  private onEmpty: (() => void) | undefined;
   /** Held, but without a place to run yet. */
   private readonly waiting = new Set<Lease>();
   private stopping = false;
@@ -56,7 +59,7 @@ export class StepWorker {
 
   /** Messages this process holds of the step. */
   get inFlight(): number {
-    return this.held.size;
+    return this.held;
   }
 
   async start(): Promise<void> {
@@ -88,32 +91,43 @@ export class StepWorker {
     else deadline.addEventListener('abort', interrupt, { once: true });
     for (const lease of this.waiting) lease.delivery.nak(0);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    while (this.held.size > 0) await Promise.all(this.held);
+    await this.empty();
     deadline.removeEventListener('abort', interrupt);
     this.leases.close();
   }
 
   private hold(delivery: Delivery, kind: MessageSource, consumer: PullConsumer): void {
     const lease = this.leases.hold(delivery);
-    const work = this.work(lease, kind)
-      .catch((error: unknown) => {
-        // The runner answers for its own failures: this is a defect of ours, and the message must survive it.
-        this.log.error(`Step "${this.node.name}" lost its way with a message: ${String(error)}`);
-        delivery.nak(0);
-      })
-      .finally(() => {
-        this.leases.drop(lease);
-        this.held.delete(work);
-        consumer.release();
-      });
-    this.held.add(work);
+    this.held += 1;
+    const release = (): void => {
+      this.leases.drop(lease);
+      consumer.release();
+      this.held -= 1;
+      if (this.held === 0) this.onEmpty?.();
+    };
+    // Nothing waits as long as there are places: no promise, no microtask before the handler.
+    const work = this.gate.tryEnter() ? this.workInside(lease, kind) : this.workLater(lease, kind);
+    work.then(release, (error: unknown) => {
+      // The runner answers for its own failures: this is a defect of ours, and the message must survive it.
+      this.log.error(`Step "${this.node.name}" lost its way with a message: ${String(error)}`);
+      delivery.nak(DEFECT_RETRY_MS);
+      release();
+    });
   }
 
-  private async work(lease: Lease, kind: MessageSource): Promise<void> {
+  private async workLater(lease: Lease, kind: MessageSource): Promise<void> {
     this.waiting.add(lease);
-    if (!this.gate.tryEnter()) await this.gate.enter();
+    await this.gate.enter();
+    return this.workInside(lease, kind);
+  }
+
+  /** With a place of the step; gives it back. */
+  private async workInside(lease: Lease, kind: MessageSource): Promise<void> {
     try {
-      if (!this.processGate.tryEnter()) await this.processGate.enter();
+      if (!this.processGate.tryEnter()) {
+        this.waiting.add(lease);
+        await this.processGate.enter();
+      }
       try {
         this.waiting.delete(lease);
         if (this.stopping) lease.delivery.nak(0);
@@ -124,5 +138,10 @@ export class StepWorker {
     } finally {
       this.gate.leave();
     }
+  }
+
+  private empty(): Promise<void> {
+    if (this.held === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.onEmpty = resolve));
   }
 }
