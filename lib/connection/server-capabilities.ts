@@ -3,6 +3,7 @@ import { UnsupportedByServerError } from '../common/errors.js';
 /** What a server may or may not be able to do. */
 export type ServerFeature =
   | 'multipleFilters'
+  | 'returnsUndelivered'
   | 'messageTtl'
   | 'consumerPause'
   | 'atomicBatch'
@@ -27,6 +28,8 @@ const KEEPS_CONSUMERS_SINCE = '2.10.0';
 /** The only table of versions in the library. */
 const REQUIREMENTS: Readonly<Record<ServerFeature, Requirement>> = {
   multipleFilters: { label: 'A consumer with several filter subjects', since: '2.10.0' },
+  // Read in the server's source: 2.10.14 forgets such a message until its ack wait is over.
+  returnsUndelivered: { label: 'Putting a message back in line that nobody was left to take', since: '2.10.16' },
   messageTtl: { label: 'A time to live per message', since: '2.11.0' },
   consumerPause: { label: 'Pausing a consumer on the server', since: '2.11.0' },
   atomicBatch: { label: 'Publishing a batch atomically', since: '2.12.0' },
@@ -50,6 +53,8 @@ export class ServerCapabilities {
   readonly version: string;
   /** Consumers with several filter subjects (2.10). */
   readonly multipleFilters: boolean;
+  /** A message sent to a consumer that has just left is put back in line at once (2.10.16). */
+  readonly returnsUndelivered: boolean;
   /** Time to live per message (2.11). */
   readonly messageTtl: boolean;
   /** Pausing a consumer (2.11). */
@@ -67,6 +72,7 @@ export class ServerCapabilities {
     this.version = version;
     const has = (feature: ServerFeature): boolean => isAtLeast(version, REQUIREMENTS[feature].since);
     this.multipleFilters = has('multipleFilters');
+    this.returnsUndelivered = has('returnsUndelivered');
     this.messageTtl = has('messageTtl');
     this.consumerPause = has('consumerPause');
     this.atomicBatch = has('atomicBatch');

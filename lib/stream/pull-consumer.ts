@@ -1,16 +1,19 @@
-import { ConfigurationError, ConnectionError, FlowError, NotFoundError } from '../common/errors.js';
+import { ConfigurationError, ConnectionError, FlowError } from '../common/errors.js';
+import { lookForConsumer } from './consumer-lookup.js';
 import type { Delivery } from './delivery.js';
-import { ApiCode, callApi, isApiError, toFlowError } from './jetstream-api.js';
+import { toFlowError } from './jetstream-api.js';
 import { PullSession, type PullTiming } from './pull-session.js';
 import type { PullStatus } from './pull-status.js';
 import { Recovery } from './recovery.js';
 import type { StreamConnection } from './stream-connection.js';
 
 const DEFAULT_EXPIRES_MS = 30_000;
+/** How long a request stands on a server where stopping has to wait for its end. */
+const SHORT_EXPIRES_MS = 500;
 const MAX_HEARTBEAT_MS = 5_000;
+const MIN_WATCH_MS = 2_000;
 const MISSED_HEARTBEATS = 2;
 const THROWN_DELAY_MS = 1_000;
-const NANOS_PER_MS = 1_000_000;
 
 /** What {@link PullConsumer} needs to know. */
 export interface PullConsumerOptions {
@@ -31,7 +34,8 @@ export interface PullConsumerOptions {
 
 /**
  * Takes messages from a durable pull consumer, as many as there is room for and never more: what is asked
- * of the server and what is in hand together stay within `maxInFlight`.
+ * of the server and what is in hand together stay within `maxInFlight`. (The server reads acknowledgements and
+ * requests from two queues: for a moment it may count messages as unacknowledged that are done already.)
  *
  * It survives what happens to connections and servers: after a reconnect it asks again at once; when the
  * server falls silent, changes its leader or does not know the consumer, it looks, lets `recreate` make the
@@ -45,14 +49,14 @@ export class PullConsumer {
   #inHand = 0;
   #session: PullSession | undefined;
   #timing: PullTiming;
-  #maxBatch = Number.MAX_SAFE_INTEGER;
+  #maxBatch = Number.POSITIVE_INFINITY;
   #pumpScheduled = false;
   #silentTicks = 0;
   #reported: string | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
   readonly #recovery: Recovery;
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Map<PullSession, Promise<void>>();
 
   constructor(connection: StreamConnection, options: PullConsumerOptions) {
     this.#connection = connection;
@@ -60,7 +64,7 @@ export class PullConsumer {
     this.#timing = timingFor(options.expiresMs ?? DEFAULT_EXPIRES_MS);
     this.#recovery = new Recovery({
       wanted: () => this.#wanted,
-      attempt: () => this.#ensureConsumer(),
+      attempt: () => this.#look(),
       onFailure: (error) => this.#report(toFlowError(`look for ${this.#name}`, error)),
       onEnd: () => this.#open(),
     });
@@ -86,13 +90,15 @@ export class PullConsumer {
     if (this.#state !== 'new') throw new ConfigurationError(this.#name, ['was started before; make a new one']);
     this.#state = 'running';
     try {
-      await this.#ensureConsumer();
+      await this.#look();
     } catch (error) {
       this.#state = 'stopped';
       throw error;
     }
+    if (this.#stopped) return;
     this.#unlisten = this.#connection.onStatus((status) => this.#connectionChanged(status));
-    this.#watchdog = setInterval(() => this.#checkHeartbeats(), this.#timing.heartbeatMs).unref();
+    const watchMs = Math.max(MIN_WATCH_MS, this.#timing.heartbeatMs);
+    this.#watchdog = setInterval(() => this.#checkHeartbeats(), watchMs).unref();
     this.#open();
   }
 
@@ -125,11 +131,16 @@ export class PullConsumer {
     clearInterval(this.#watchdog);
     this.#close();
     await this.#recovery.settle();
-    await Promise.all(this.#closing);
+    await Promise.all(this.#closing.values());
   }
 
   get #name(): string {
     return `Consumer "${this.#options.consumer}" of stream "${this.#options.stream}"`;
+  }
+
+  /** A getter, because the compiler takes a field for unchanged over an await. */
+  get #stopped(): boolean {
+    return this.#state === 'stopped';
   }
 
   get #wanted(): boolean {
@@ -137,7 +148,9 @@ export class PullConsumer {
   }
 
   #open(): void {
-    if (!this.#wanted || this.#session !== undefined || this.#recovery.running) return;
+    // A session on its way out may still be sent messages: together with it the bound would not hold.
+    const busy = this.#session !== undefined || this.#closing.size > 0 || this.#recovery.running;
+    if (!this.#wanted || busy) return;
     const session: PullSession = new PullSession(this.#connection, this.#options.stream, this.#options.consumer, {
       onDelivery: (delivery) => this.#deliver(delivery),
       onStatus: (status) => this.#statusArrived(status),
@@ -159,8 +172,11 @@ export class PullConsumer {
     const closing = session
       .close()
       .catch((error: unknown) => this.#report(toFlowError(`hand messages of ${this.#name} back`, error)))
-      .finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+      .finally(() => {
+        this.#closing.delete(session);
+        this.#open();
+      });
+    this.#closing.set(session, closing);
   }
 
   #deliver(delivery: Delivery): void {
@@ -231,8 +247,12 @@ export class PullConsumer {
 
   #checkHeartbeats(): void {
     const session = this.#session;
-    if (session === undefined || session.takeActivity() || session.outstanding === 0) {
-      if (this.#silentTicks === 0 && session !== undefined) this.#recovered();
+    const active = session?.takeActivity() ?? false;
+    if (active) {
+      this.#recovery.succeeded();
+      this.#reported = undefined;
+    }
+    if (active || session === undefined || session.outstanding === 0) {
       this.#silentTicks = 0;
       return;
     }
@@ -242,14 +262,10 @@ export class PullConsumer {
     this.#heal();
   }
 
-  #recovered(): void {
-    this.#recovery.succeeded();
-    this.#reported = undefined;
-  }
-
   #connectionChanged(status: StreamConnection['status']): void {
     this.#session?.abandon();
     this.#session = undefined;
+    for (const session of this.#closing.keys()) session.abandon();
     if (status === 'connected') {
       this.#recovery.hurry();
       this.#open();
@@ -264,29 +280,14 @@ export class PullConsumer {
     this.#recovery.start();
   }
 
-  async #ensureConsumer(): Promise<void> {
-    const { stream, consumer, recreate } = this.#options;
-    const look = () => callApi(`look for ${this.#name}`, () => this.#connection.manager.consumers.info(stream, consumer));
-    let info;
-    try {
-      info = await look();
-    } catch (error) {
-      if (!isApiError(error, ApiCode.consumerNotFound, ApiCode.streamNotFound)) throw error;
-      if (recreate === undefined) {
-        throw new NotFoundError(`${this.#name} does not exist. Create it, or turn provisioning on.`, { cause: error });
-      }
-      await recreate();
-      info = await look();
-    }
-    if (info.config.deliver_subject !== undefined) {
-      throw new ConfigurationError(this.#name, [
-        'is a push consumer, a pull consumer is needed. Delete it or choose another name',
-      ]);
-    }
-    const { max_batch: maxBatch = 0, max_expires: maxExpires = 0 } = info.config;
-    if (maxBatch > 0) this.#maxBatch = maxBatch;
-    const expiresMs = this.#options.expiresMs ?? DEFAULT_EXPIRES_MS;
-    this.#timing = timingFor(maxExpires > 0 ? Math.min(expiresMs, maxExpires / NANOS_PER_MS) : expiresMs);
+  async #look(): Promise<void> {
+    const limits = await lookForConsumer(this.#connection, this.#options);
+    this.#maxBatch = limits.batch;
+    this.#timing = timingFor(
+      this.#options.expiresMs ?? DEFAULT_EXPIRES_MS,
+      limits.expiresMs,
+      this.#connection.capabilities.returnsUndelivered ? Number.POSITIVE_INFINITY : SHORT_EXPIRES_MS,
+    );
   }
 
   #report(error: FlowError): void {
@@ -297,6 +298,7 @@ export class PullConsumer {
 }
 
 /** The server wants at least two heartbeats per request. */
-function timingFor(expiresMs: number): PullTiming {
+function timingFor(...limitsMs: number[]): PullTiming {
+  const expiresMs = Math.min(...limitsMs);
   return { expiresMs, heartbeatMs: Math.min(MAX_HEARTBEAT_MS, Math.floor(expiresMs / 3)) };
 }

@@ -5,6 +5,8 @@ import { readPullStatus, type PullStatus } from './pull-status.js';
 import type { FlowError } from '../common/errors.js';
 import type { StreamConnection } from './stream-connection.js';
 
+const ENDING_GRACE_MS = 500;
+
 /** Who listens to a {@link PullSession}; nothing is called any more once it is closed. */
 export interface PullSessionListener {
   onDelivery(delivery: Delivery): void;
@@ -33,8 +35,11 @@ export class PullSession {
   readonly #listener: PullSessionListener;
   #requests = 0;
   #outstanding = 0;
-  #active = true;
+  #active = false;
   #closed = false;
+  #longestMs = 0;
+  #onEnd: (() => void) | undefined;
+  readonly #held: Delivery[] = [];
 
   constructor(connection: StreamConnection, stream: string, consumer: string, listener: PullSessionListener) {
     this.#connection = connection;
@@ -71,6 +76,7 @@ export class PullSession {
         { reply },
       );
       this.#outstanding += batch;
+      this.#longestMs = Math.max(this.#longestMs, timing.expiresMs);
     } catch (error) {
       this.#listener.onFailure(toFlowError(`ask for messages on "${this.#subject}"`, error));
     }
@@ -78,24 +84,47 @@ export class PullSession {
 
   /** Ends the session when the connection is lost: the server has forgotten it, nothing can arrive. */
   abandon(): void {
-    if (this.#closed) return;
     this.#closed = true;
-    this.#outstanding = 0;
-    this.#subscription.unsubscribe();
+    this.#settle(0);
+    this.#held.length = 0;
+    if (!this.#subscription.isClosed()) this.#subscription.unsubscribe();
   }
 
   /**
-   * Ends the session on a living connection. Its requests die with the inbox: the server puts a message back
-   * in line at once when nobody is left to take it. Messages that are on their way are handed back here.
+   * Ends the session on a living connection and hands back what is on its way. Its requests die with the
+   * inbox, and a message that is sent to it all the same goes back in line at once; an older server would
+   * forget that message until its ack wait is over, so there the inbox stays until the requests have run out.
+   * Messages are held until then: handed back earlier, they would come straight here again.
+   *
    * Resolves when none can arrive any more and the server has seen what was handed back.
    */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#outstanding = 0;
-    if (this.#connection.nats.isClosed() || this.#subscription.isClosed()) return;
+    const { nats, capabilities } = this.#connection;
+    if (!capabilities.returnsUndelivered) await this.#requestsEnd();
+    if (nats.isClosed() || this.#subscription.isClosed()) return;
     await this.#subscription.drain();
-    if (this.#connection.status === 'connected') await this.#connection.nats.flush();
+    for (const delivery of this.#held.splice(0)) delivery.nak(0);
+    if (this.#connection.status === 'connected') await nats.flush();
+  }
+
+  /** Resolves when nothing is outstanding, by messages or by time. */
+  #requestsEnd(): Promise<void> {
+    if (this.#outstanding === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      // The server ends each request with a status; the timer is for a server that fell silent.
+      const timer = setTimeout(resolve, this.#longestMs + ENDING_GRACE_MS);
+      this.#onEnd = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #settle(outstanding: number): void {
+    this.#outstanding = Math.max(0, outstanding);
+    if (this.#outstanding === 0) this.#onEnd?.();
   }
 
   #receive(error: Error | null, message: Msg): void {
@@ -110,20 +139,16 @@ export class PullSession {
       return;
     }
     const delivery = new Delivery(message, this.#connection.nats);
-    if (this.#closed) {
-      delivery.nak(0);
-      return;
-    }
-    if (this.#outstanding > 0) this.#outstanding--;
-    this.#listener.onDelivery(delivery);
+    if (this.#closed) this.#held.push(delivery);
+    this.#settle(this.#outstanding - 1);
+    if (!this.#closed) this.#listener.onDelivery(delivery);
   }
 
   #receiveStatus(message: Msg): void {
-    if (this.#closed) return;
     const batch = Number(message.subject.slice(message.subject.lastIndexOf('-') + 1));
     const status = readPullStatus(message, batch);
     if (status.kind === 'heartbeat') return;
-    if (status.kind === 'ended') this.#outstanding = Math.max(0, this.#outstanding - status.undelivered);
-    this.#listener.onStatus(status);
+    this.#settle(status.kind === 'ended' ? this.#outstanding - status.undelivered : 0);
+    if (!this.#closed) this.#listener.onStatus(status);
   }
 }
