@@ -19,6 +19,14 @@ type IsAny<T> = 0 extends 1 & T ? true : false;
 /** What a method may return when its step declares the output type `T`. */
 type ResultOf<T> = T | undefined;
 
+type TargetProblem<T> = T extends { readonly prototype: object }
+  ? StepTypeError<
+      'a static method belongs to no provider and cannot be a step',
+      'an instance method',
+      'a static method'
+    >
+  : unknown;
+
 type InputProblem<M extends AnyMethod, Input> = unknown extends Input
   ? unknown
   : Parameters<M> extends readonly []
@@ -54,12 +62,12 @@ type OutputProblem<M extends AnyMethod, Output> =
             ? unknown
             : StepTypeError<
                 'the method must return the step\'s "output", undefined, or a promise of them',
-                ResultOf<Output>,
+                Output,
                 Awaited<ReturnType<M>>
               >
         : StepTypeError<
             'generators and Observables are not supported as results; return one value',
-            ResultOf<Output>,
+            Output,
             ReturnType<M>
           >;
 
@@ -76,8 +84,11 @@ export type StepMethodCheck<M extends AnyMethod, I extends MessageSchema, O exte
   OutputProblem<M, MessageOf<O>>;
 
 /** What `@FlowStep` makes: a decorator for methods that fit the step's schemas. */
-export type StepMethodDecorator<I extends MessageSchema, O extends MessageSchema> = <M extends AnyMethod>(
-  target: object,
+export type StepMethodDecorator<I extends MessageSchema, O extends MessageSchema> = <
+  T extends object,
+  M extends AnyMethod,
+>(
+  target: T & TargetProblem<T>,
   methodName: string,
   descriptor: TypedPropertyDescriptor<M> & StepMethodCheck<M, I, O>,
 ) => void;

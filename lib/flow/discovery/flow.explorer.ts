@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { FlowMetadataAccessor } from '../decorators/flow-metadata.accessor.js';
-import { prototypeOf, type DiscoveredStep, type InstanceWrapper } from './discovered-step.js';
+import type { DiscoveredStep } from './discovered-step.js';
+import { prototypeOf, type InstanceWrapper } from './instance-wrapper.js';
+import { stepHostProblems } from './step-host-problems.js';
 
 /** A class (or the object of a value or factory provider) that may have steps. */
 interface Host {
@@ -21,7 +23,7 @@ export class FlowExplorer {
     private readonly metadata: FlowMetadataAccessor,
   ) {}
 
-  /** All steps, in the order of modules, providers and methods. Nothing is checked here. */
+  /** All steps, in the order of modules, providers and methods. Problems are not thrown but told in them. */
   explore(): DiscoveredStep[] {
     const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
     const hosts = wrappers.map(hostOf).filter((host) => host !== undefined);
@@ -41,6 +43,7 @@ export class FlowExplorer {
         wrapper,
         prototype,
         where: `${type.name}.${methodName}${suffix}`,
+        problems: stepHostProblems(wrapper, prototype, methodName),
       })),
     );
   }

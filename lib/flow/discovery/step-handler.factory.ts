@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ContextIdFactory, ExternalContextCreator, ModuleRef } from '@nestjs/core';
-import { ConfigurationError } from '../../common/errors.js';
-import { checkEnhancers } from './check-enhancers.js';
-import type { DiscoveredStep, InstanceWrapper } from './discovered-step.js';
+import type { DiscoveredStep } from './discovered-step.js';
+import { isController, type InstanceWrapper } from './instance-wrapper.js';
 import { declareArguments } from './step-arguments.js';
 import type { FlowRequest, StepHandler } from './step-handler.js';
 import { createPipeline } from './step-pipeline.js';
@@ -19,17 +18,12 @@ import { createPipeline } from './step-pipeline.js';
 export class StepHandlerFactory {
   constructor(private readonly external: ExternalContextCreator) {}
 
-  /**
-   * Call it once the application's providers exist, from `onModuleInit` on.
-   *
-   * @throws ConfigurationError when Nest would leave out one of the step's guards or other enhancers.
-   */
+  /** Call it once the application's providers exist, from `onModuleInit` on. */
   create(step: DiscoveredStep): StepHandler {
     const { wrapper, methodName, where } = step;
     const moduleRef = moduleRefOf(wrapper);
-    const inquirerId = inquirerOf(wrapper, where);
+    const inquirerId = inquirerOf(wrapper);
     const isPerMessage = wrapper.isTransient || !wrapper.isDependencyTreeStatic();
-    checkEnhancers(step);
     const provided = declareArguments(step);
     if (!isPerMessage) {
       const instance = wrapper.instance as object;
@@ -63,15 +57,6 @@ function moduleRefOf(wrapper: InstanceWrapper): ModuleRef {
  * Nest finds a host's module by its provider and knows no controllers there, so that their enhancers would be left out.
  * Any provider of the controller's module leads it to the right place; only transient enhancers are kept per provider.
  */
-function inquirerOf(wrapper: InstanceWrapper, where: string): string | undefined {
-  const { host, token } = wrapper;
-  if (host?.controllers.get(token) !== wrapper) return undefined;
-  const transient = wrapper.getEnhancersMetadata().find((enhancer) => enhancer.isTransient);
-  if (transient !== undefined) {
-    throw new ConfigurationError('Flow steps', [
-      `${where}: Nest cannot create the transient ${transient.name} for a controller's step. Move the step to a provider, ` +
-        'or give the enhancer another scope.',
-    ]);
-  }
-  return host.providers.get(ModuleRef)?.id;
+function inquirerOf(wrapper: InstanceWrapper): string | undefined {
+  return isController(wrapper) ? wrapper.host?.providers.get(ModuleRef)?.id : undefined;
 }

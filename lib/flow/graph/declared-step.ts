@@ -10,4 +10,6 @@ export interface DeclaredStep {
   readonly options: FlowStepOptions;
   /** Where it is declared, for people: `OrderFlow.price`. */
   readonly where: string;
+  /** What whoever found the step has against it, one sentence each. */
+  readonly problems?: readonly string[];
 }

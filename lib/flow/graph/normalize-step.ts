@@ -79,7 +79,7 @@ export function normalizeStep(step: DeclaredStep): NormalizedStep {
   const settings = toSettings(options);
   const name = options.name ?? step.methodName;
   if (!isValidName(name)) problems.push(`"${name}" is not a valid step name; ${NAME_RULE}.`);
-  problems.push(...settingsProblems(settings));
+  problems.push(...settingsProblems(settings), ...(step.problems ?? []));
   if (step.contract === undefined) {
     problems.push(
       'it belongs to no flow: decorate the class with @Flow(contract), or give the step the "flow" option.',

@@ -69,6 +69,24 @@ class LedgerModule {}
 @Module({ imports: [LedgerModule], providers: [Prices, OrderFlow] })
 class OrderModule {}
 
+it('reports a generator at boot, as far as a compiler did not', async () => {
+  const decorate = FlowStep({ name: 'many' }) as MethodDecorator;
+  @Injectable()
+  class Many {
+    *many(): Generator<number> {
+      yield 1;
+    }
+    async *asyncMany(): AsyncGenerator<number> {
+      yield 1;
+    }
+  }
+  for (const name of ['many', 'asyncMany'] as const) {
+    decorate(Many.prototype, name, Object.getOwnPropertyDescriptor(Many.prototype, name) ?? {});
+  }
+  await using app = await StepApplication.start({ providers: [Many] });
+  expect(app.problems().filter((problem) => problem.includes('is a generator'))).toHaveLength(2);
+});
+
 describe('FlowExplorer', () => {
   it('finds the steps of one flow in providers of several modules, each once', async () => {
     await using app = await StepApplication.start({ imports: [OrderModule] });
