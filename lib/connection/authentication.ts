@@ -27,26 +27,33 @@ export function authenticationOptions(options: ResolvedConnectionOptions, log: L
 }
 
 function fileAuthenticator(options: ResolvedConnectionOptions, log: Log): Authenticator | undefined {
-  if (options.credentialsFile !== undefined) return credsAuthenticator(rereading(options.credentialsFile, log));
+  if (options.credentialsFile !== undefined) return rereading(options.credentialsFile, credsAuthenticator, log);
   if (options.nkeySeed !== undefined) return nkeyAuthenticator(TE.encode(options.nkeySeed));
-  if (options.nkeySeedFile === undefined) return undefined;
-  const read = rereading(options.nkeySeedFile, log);
-  return nkeyAuthenticator(() => TE.encode(new TextDecoder().decode(read()).trim()));
+  if (options.nkeySeedFile !== undefined) return rereading(options.nkeySeedFile, seedAuthenticator, log);
+  return undefined;
+}
+
+function seedAuthenticator(content: Uint8Array): Authenticator {
+  return nkeyAuthenticator(TE.encode(new TextDecoder().decode(content).trim()));
 }
 
 /**
- * Reads a file at every call, so that it can be rotated. When it cannot be read any more the last content serves
- * on: an error in an authenticator would make the client close the connection for good.
+ * Reads a file at every connect, so that it can be rotated. While it cannot be read or makes no sense, because it
+ * is just being written perhaps, its last good content serves on: an error in an authenticator would make the
+ * client close the connection for good.
  */
-function rereading(path: string, log: Log): () => Uint8Array {
-  let last: Uint8Array | undefined;
-  return () => {
+function rereading(path: string, authenticatorOf: (content: Uint8Array) => Authenticator, log: Log): Authenticator {
+  let lastGood: Authenticator | undefined;
+  return (nonce) => {
     try {
-      last = readFileSync(path);
+      const current = authenticatorOf(readFileSync(path));
+      const answer = current(nonce);
+      lastGood = current;
+      return answer;
     } catch (error) {
-      if (last === undefined) throw error;
-      log.warn(`${path} cannot be read (${String(error)}); authenticating with what it said before.`);
+      if (lastGood === undefined) throw error;
+      log.warn(`${path} cannot be used (${String(error)}); authenticating with what it said before.`);
+      return lastGood(nonce);
     }
-    return last;
   };
 }

@@ -25,7 +25,7 @@ export function isDefinite(error: unknown): boolean {
 }
 
 /** Why an attempt to connect failed, as sentences with the remedy where there is one. */
-export function describeFailure(error: unknown, timeoutMs: number): string {
+export function describeFailure(error: unknown, timeoutMs: number, withTls: boolean): string {
   const message = error instanceof Error ? error.message : String(error);
   if (isAuthFailure(error)) return `${message}. Check user and password, token, nkey or credentials file.`;
   if (isTlsFailure(error))
@@ -33,6 +33,10 @@ export function describeFailure(error: unknown, timeoutMs: number): string {
   const found = new Set(codes(error));
   if (found.has('ECONNREFUSED')) return 'connection refused.';
   if (found.has('ENOTFOUND') || found.has('EAI_AGAIN')) return `unknown host (${message}).`;
-  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${timeoutMs} ms.`;
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    // With TLS 1.3 a refusal of our certificate comes after the handshake, where the client does not hear it.
+    const hint = withTls ? ' (the server may have refused the client certificate, see its log)' : '';
+    return `no answer within ${timeoutMs} ms${hint}.`;
+  }
   return `${message === '' ? 'unknown reason' : message}.`;
 }

@@ -26,7 +26,10 @@ export interface ConnectionOptions {
   readonly nkeySeed?: string;
   /** Path of a file with the nkey seed. Read again at every reconnect. */
   readonly nkeySeedFile?: string;
-  /** TLS; `{}` asks for TLS with the system's certificate authorities. */
+  /**
+   * TLS; `{}` asks for TLS with the system's certificate authorities. Give `servers` by host name: the client
+   * compares the certificate of an IP address with `localhost`.
+   */
   readonly tls?: ConnectionTlsOptions;
   /** How long one attempt to connect may take. @default '5s' */
   readonly connectTimeout?: Duration;

@@ -50,9 +50,10 @@ export async function openConnection(
 
 /** One attempt to connect, to each of the servers once. */
 async function dial(options: ResolvedConnectionOptions, log: Log): Promise<NatsConnection> {
+  const authentication = authenticationOptions(options, log);
   try {
     return await connect({
-      ...authenticationOptions(options, log),
+      ...authentication,
       servers: options.servers.map((server) => server.address),
       name: options.name,
       timeout: options.connectTimeout,
@@ -67,7 +68,7 @@ async function dial(options: ResolvedConnectionOptions, log: Log): Promise<NatsC
     });
   } catch (error) {
     const servers = options.servers.map((server) => server.address).join(', ');
-    const reason = describeFailure(error, options.connectTimeout);
+    const reason = describeFailure(error, options.connectTimeout, authentication.tls !== undefined);
     if (isDefinite(error))
       throw new ConnectionError(`No connection to NATS at ${servers}: ${reason}`, { cause: error });
     const remedy = 'Start nats-server, or let "servers" (NATS_URL) say where it runs.';

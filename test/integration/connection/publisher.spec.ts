@@ -118,8 +118,8 @@ describe('Publisher', () => {
     await using connection = await FlowConnection.connect({ servers: server.url }, silentLog);
     await using other = await connectForTest(server);
     other.subscribe('mute', { callback: () => undefined });
-    other.subscribe('chatty', { callback: (_error, message) => message.respond('hello') });
-    other.subscribe('empty', { callback: (_error, message) => message.respond() });
+    other.subscribe('chatty', { callback: (_error, message) => void message.respond('hello') });
+    other.subscribe('empty', { callback: (_error, message) => void message.respond() });
     await other.flush();
     const { publisher } = connection;
     await expect(publisher.publish('mute', small, { timeoutMs: 100 })).rejects.toBeInstanceOf(PublishTimeoutError);
@@ -131,8 +131,9 @@ describe('Publisher', () => {
     await using connection = await connectWithStream('bad');
     const { publisher } = connection;
     const limit = connection.nats.info?.max_payload ?? NaN;
-    await expect(publisher.publish('bad.a', new Uint8Array(limit + 1))).rejects.toThrow(
-      `${limit + 1} bytes (headers included) on "bad.a" exceeds the server's max_payload of ${limit}`,
+    const tooLarge = publisher.publish('bad.a', new Uint8Array(limit + 1));
+    await expect(tooLarge).rejects.toThrow(
+      new RegExp(`${limit + 1} bytes \\(headers included\\).*"bad.a".*max_payload of ${limit}`),
     );
     await expect(publisher.publish('bad.a', new Uint8Array(limit), { messageId: 'id' })).rejects.toBeInstanceOf(
       EncodeError,
