@@ -5,6 +5,7 @@ import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { connectForTest } from '../../support/connect-for-test.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { recordingLog, silentLog } from '../../support/log.js';
+import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
 import { until } from '../../support/until.js';
 
 const small = new TextEncoder().encode('x');
@@ -141,9 +142,10 @@ describe('FlowConnection', () => {
     expect(await connection.health()).toMatchObject({ healthy: false, status: 'closed', disconnects: 2 });
   });
 
-  it('looks at the capabilities anew when the server was replaced', async () => {
+  it('looks at the capabilities anew when the server was replaced', async (context) => {
+    needsOldServer(context);
     const log = recordingLog();
-    const old = await EmbeddedNatsServer.start({ version: '2.9' });
+    const old = await EmbeddedNatsServer.start({ version: OLD_SERVER });
     await using connection = await FlowConnection.connect({ servers: old.url, reconnectWait: 20 }, log);
     const { port } = old;
     expect(connection.capabilities).toMatchObject({ version: old.version, messageTtl: false });
