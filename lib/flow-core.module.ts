@@ -7,6 +7,7 @@ import { DeadLetters } from './flow/dead-letters/dead-letters.js';
 import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
 import { FlowExplorer } from './flow/discovery/flow.explorer.js';
 import { StepHandlerFactory } from './flow/discovery/step-handler.factory.js';
+import { FlowFeatureEnvironment } from './flow.feature.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
@@ -36,6 +37,7 @@ const SHARED: readonly Abstract<object>[] = [
   FlowOrchestrator,
   FlowResources,
   FlowStreams,
+  FlowFeatureEnvironment,
   FlowTracer,
   FlowMeter,
 ];
@@ -72,7 +74,8 @@ function assemble(
 function optionProviders({ useFactory, inject, useClass, useExisting }: FlowModuleAsyncOptions): Provider[] {
   if (useFactory !== undefined) {
     const make = useFactory as (...args: unknown[]) => FlowModuleOptions | Promise<FlowModuleOptions>;
-    const create = async (...args: unknown[]): Promise<ResolvedFlowModuleOptions> => resolveFlowModuleOptions(await make(...args));
+    const create = async (...args: unknown[]): Promise<ResolvedFlowModuleOptions> =>
+      resolveFlowModuleOptions(await make(...args));
     return [{ provide: OPTIONS, useFactory: create, inject: [...(inject ?? [])] }];
   }
   const type = useExisting ?? useClass;
@@ -97,6 +100,12 @@ function coreProviders(key: string | undefined): Provider[] {
       provide: FlowResources,
       useFactory: (connection: FlowConnection, log: Log) => new FlowResources(connection, log),
       inject: [FlowConnection, LOG],
+    },
+    {
+      provide: FlowFeatureEnvironment,
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions, log: Log) =>
+        new FlowFeatureEnvironment(runtime, log, runtime.durability === 'replicated' ? replicasOf(runtime) : undefined),
+      inject: [OPTIONS, LOG],
     },
     {
       provide: FlowStreams,
@@ -137,9 +146,13 @@ function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParamet
   return {
     provision: runtime.provision,
     storage: runtime.durability === 'memory' ? 'memory' : 'file',
-    replicas: runtime.durability === 'replicated' ? (runtime.replicas ?? DEFAULT_REPLICAS) : 1,
+    replicas: replicasOf(runtime),
     deadLetterRetentionMs: runtime.deadLetterRetention,
   };
+}
+
+function replicasOf(runtime: ResolvedFlowRuntimeOptions): number {
+  return runtime.durability === 'replicated' ? (runtime.replicas ?? DEFAULT_REPLICAS) : 1;
 }
 
 const orchestratorProvider: Provider = {

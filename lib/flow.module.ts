@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { featureExports, featureProviders, type FlowFeatureOptions } from './flow.feature.js';
 import { FlowCoreModule } from './flow-core.module.js';
 import type { FlowConnectionKey, FlowModuleAsyncOptions, FlowModuleOptions } from './flow.module.options.js';
 
@@ -23,5 +24,19 @@ export class FlowModule {
   /** As {@link forRoot}, with options that other providers help to make. */
   static forRootAsync(options: FlowModuleAsyncOptions): DynamicModule {
     return { module: FlowModule, imports: [FlowCoreModule.forRootAsync(options)] };
+  }
+
+  /**
+   * Makes state objects injectable in the module that imports this. Needs a `forRoot` of the same connection.
+   *
+   * @throws ConfigurationError when a class is not decorated, or a bucket on the server does not fit.
+   */
+  static forFeature(options: FlowFeatureOptions): DynamicModule {
+    return {
+      module: FlowModule,
+      imports: options.imports ?? [],
+      providers: featureProviders(options),
+      exports: featureExports(options),
+    };
   }
 }

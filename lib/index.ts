@@ -5,6 +5,7 @@ export type {
   FlowModuleOptions,
   FlowOptionsFactory,
 } from './flow.module.options.js';
+export type { FlowFeatureOptions } from './flow.feature.js';
 export { getFlowToken, InjectFlow } from './flow.tokens.js';
 
 export { flow } from './flow/contract.js';
@@ -32,6 +33,31 @@ export type {
   DeadLetterReason,
 } from './flow/dead-letters/dead-letters.js';
 export type { FlowRuntimeOptions } from './flow/flow-runtime.options.js';
+
+export { KvObject } from './store/kv-object.decorator.js';
+export type { ReducerOf } from './store/kv-object.decorator.js';
+export { InjectObjectStore } from './store/inject-object-store.decorator.js';
+export { getObjectStoreToken } from './store/object-store.tokens.js';
+export type { KvObjectClass } from './store/object-store.tokens.js';
+export { ObjectStore } from './store/engine/object-store.js';
+export type { BucketStatus, ListOptions, Modified, ReadOptions } from './store/engine/object-store.js';
+export { REMOVED, UNCHANGED } from './store/engine/change.js';
+export type {
+  AnyKvReducer,
+  Changed,
+  InputOf,
+  KeyOf,
+  KeyPattern,
+  KeyRef,
+  KvReducer,
+  StateOf,
+} from './store/engine/kv-reducer.js';
+export type { KvObjectOptions } from './store/engine/kv-object.options.js';
+export type { WriteOptions } from './store/engine/operation-queue.js';
+export type { StoreEntry, WatchEvent } from './store/engine/store-entry.js';
+export type { WatchOptions } from './store/engine/watch-events.js';
+export { StoreKey } from './store/engine/store-key.js';
+export type { KeyPart } from './store/engine/store-key.js';
 
 export { json } from './codec/message-schema.js';
 export type { JsonSchema, MessageOf, MessageSchema } from './codec/message-schema.js';

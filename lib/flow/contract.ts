@@ -4,6 +4,7 @@ import type { Duration } from '../common/duration.js';
 import { ConfigurationError } from '../common/errors.js';
 import { isValidName, NAME_RULE, RESERVED_FLOW_NAMES } from '../common/names.js';
 import { describeIssues, durationSchema } from '../common/validate-options.js';
+import { messageSchemaOption } from './message-schema.option.js';
 
 /**
  * How much of a run is recorded. `'none'`: nothing, the cheapest; a run has no status and no result.
@@ -43,18 +44,9 @@ export interface FlowContract<I extends MessageSchema = MessageSchema, O extends
 /** Flow names may not end so: the stream that ingests external subjects does. */
 const INGEST_SUFFIX = '_IN';
 
-const messageSchema = z.custom<MessageSchema>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    'kind' in value &&
-    (value.kind === 'message' || value.kind === 'json'),
-  'must be a generated Protobuf schema, or made by json()',
-);
-
 const contractSchema = z.strictObject({
-  input: messageSchema,
-  output: messageSchema.optional(),
+  input: messageSchemaOption,
+  output: messageSchemaOption.optional(),
   track: z.enum(['none', 'run', 'step']).default('run'),
   retention: durationSchema.refine((value) => value > 0, 'must be longer than nothing').prefault('7d'),
 });

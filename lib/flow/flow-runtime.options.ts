@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isValidName, NAME_RULE } from '../common/names.js';
 import type { Duration } from '../common/duration.js';
 import { durationSchema } from '../common/validate-options.js';
 import type { FlowContract } from './contract.js';
@@ -17,6 +18,8 @@ export interface FlowRuntimeOptions {
   readonly durability?: 'memory' | 'file' | 'replicated';
   /** Copies with `durability: 'replicated'`, 2 to 5. @default 3 */
   readonly replicas?: number;
+  /** Put before the name of every KV bucket, for example `'staging_'`. @default none */
+  readonly bucketPrefix?: string;
   /** Messages that the steps of this process work on at one time, in all. @default 1024 */
   readonly maxInFlight?: number;
   /** How long running steps may go on when the application stops; then they are interrupted. @default '10s' */
@@ -36,6 +39,10 @@ export const flowRuntimeOptionsShape = {
   provision: z.enum(['auto', 'verify', 'off']).default('auto'),
   durability: z.enum(['memory', 'file', 'replicated']).default('file'),
   replicas: z.int().min(2).max(5).optional(),
+  bucketPrefix: z
+    .string()
+    .refine((prefix) => prefix === '' || isValidName(prefix), NAME_RULE)
+    .optional(),
   maxInFlight: z.int().min(1).default(1024),
   shutdownTimeout: durationSchema.prefault('10s'),
   deadLetterRetention: durationSchema.refine((value) => value > 0, 'must be longer than nothing').prefault('30d'),

@@ -14,6 +14,8 @@ export type LogMixin<L> = (mergeObject: object, level: number, logger: L) => obj
 export function flowLogMixin(): LogMixin<unknown>;
 export function flowLogMixin<L>(own: LogMixin<L> | undefined): LogMixin<NoInfer<L>>;
 export function flowLogMixin<L>(own?: LogMixin<L>): LogMixin<L> {
+  // From now on steps keep their fields for whoever reads them.
+  currentLogFields();
   return (mergeObject, level, logger) => {
     // Pino keeps and changes what a mixin returns, so the object must be a new one for each line.
     const fields: Record<string, unknown> = { ...own?.(mergeObject, level, logger) };

@@ -168,7 +168,8 @@ async function runFlow(contract: typeof Untracked): Promise<Measured> {
   return measured;
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 const only = process.argv[4];
 const all: Record<string, () => Promise<Measured>> = {
@@ -177,7 +178,9 @@ const all: Record<string, () => Promise<Measured>> = {
   'flow, track run': () => runFlow(Tracked),
   'flow, track step': () => runFlow(Detailed),
 };
-const contenders = Object.fromEntries(Object.entries(all).filter(([name]) => only === undefined || name.includes(only)));
+const contenders = Object.fromEntries(
+  Object.entries(all).filter(([name]) => only === undefined || name.includes(only)),
+);
 const rates: Record<string, Measured[]> = {};
 const memory: number[] = [];
 for (let round = 0; round <= rounds; round += 1) {
@@ -194,7 +197,8 @@ const dropping: SpanExporter = { export: (_spans, done) => done({ code: 0 }), sh
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(dropping)] }));
 await runFlow(Untracked);
-for (let round = 0; round < rounds; round += 1) (rates['flow, track none, traced'] ??= []).push(await runFlow(Untracked));
+for (let round = 0; round < rounds; round += 1)
+  (rates['flow, track none, traced'] ??= []).push(await runFlow(Untracked));
 
 const rateOf = (name: string): number => median((rates[name] ?? []).map(({ rate }) => rate));
 const cpuOf = (name: string): number => median((rates[name] ?? []).map(({ cpu }) => cpu));

@@ -69,7 +69,10 @@ export class FlowClient {
   }
 
   /** The handle of a run started elsewhere or earlier. Asks nothing of the server. */
-  run<I extends MessageSchema, O extends MessageSchema>(contract: FlowContract<I, O>, runId: string): FlowRun<MessageOf<O>> {
+  run<I extends MessageSchema, O extends MessageSchema>(
+    contract: FlowContract<I, O>,
+    runId: string,
+  ): FlowRun<MessageOf<O>> {
     return new FlowRun(runId, this.accessOf(contract));
   }
 
@@ -88,7 +91,9 @@ export class FlowClient {
     await requestPause(this.connection, contract.name, step, false);
   }
 
-  private accessOf<I extends MessageSchema, O extends MessageSchema>(contract: FlowContract<I, O>): FlowRunAccess<MessageOf<O>> {
+  private accessOf<I extends MessageSchema, O extends MessageSchema>(
+    contract: FlowContract<I, O>,
+  ): FlowRunAccess<MessageOf<O>> {
     let access = this.accesses.get(contract.name);
     if (access === undefined) {
       access = new FlowRunAccess(this.connection, contract);

@@ -51,7 +51,10 @@ export class FlowRunAccess<Output> {
         return changed;
       });
     }
-    if (changed) await this.connection.publisher.publish(this.names.cancelSubject(runId), NOTHING, { messageId: `cancel:${runId}` });
+    if (changed)
+      await this.connection.publisher.publish(this.names.cancelSubject(runId), NOTHING, {
+        messageId: `cancel:${runId}`,
+      });
     return changed;
   }
 }

@@ -15,12 +15,7 @@ const PREFIX = 'flow.dead.';
 
 /** Why a message lies in the dead letters. */
 export type DeadLetterReason =
-  | 'attempts-exhausted'
-  | 'terminal'
-  | 'undecodable'
-  | 'deliveries-exhausted'
-  | 'undeliverable-result'
-  | 'unknown';
+  'attempts-exhausted' | 'terminal' | 'undecodable' | 'deliveries-exhausted' | 'undeliverable-result' | 'unknown';
 
 const REASONS: Readonly<Record<DeadReason, DeadLetterReason>> = {
   [DeadReason.UNSPECIFIED]: 'unknown',
@@ -88,7 +83,12 @@ export class DeadLetters {
   async *list(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetterEntry, void, undefined> {
     await this.streams.provisionShared();
     const options = { limit: filter.limit ?? Infinity };
-    for await (const message of listMessages(this.connection, DEAD_STREAM, deadFilter(filter.flow, filter.step), options)) {
+    for await (const message of listMessages(
+      this.connection,
+      DEAD_STREAM,
+      deadFilter(filter.flow, filter.step),
+      options,
+    )) {
       yield await this.open(message);
     }
   }
@@ -159,7 +159,8 @@ export class DeadLetters {
 
   private async require(id: string): Promise<StoredMessage> {
     const message = await this.read(id);
-    if (message === undefined) throw new NotFoundError(`There is no dead letter "${id}"; it may have been redriven or discarded.`);
+    if (message === undefined)
+      throw new NotFoundError(`There is no dead letter "${id}"; it may have been redriven or discarded.`);
     return message;
   }
 

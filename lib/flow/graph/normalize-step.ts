@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { MessageSchema } from '../../codec/message-schema.js';
 import { didYouMean } from '../../common/did-you-mean.js';
 import { isValidName, NAME_RULE } from '../../common/names.js';
 import { externalSubjectProblem } from '../../common/subject-pattern.js';
 import { durationSchema } from '../../common/validate-options.js';
 import type { FlowContract } from '../contract.js';
 import type { FlowMessage } from '../flow-context.js';
+import { messageSchemaOption } from '../message-schema.option.js';
 import { DEFAULT_RETRY, type RetryPolicy } from '../retry-policy.js';
 import type { DeclaredStep } from './declared-step.js';
 import type { StepDefinition, StepSettings } from './step-definition.js';
@@ -35,15 +35,6 @@ const retryPolicy = z.custom<RetryPolicy>(
   'must be a retry policy with at least 1 attempt: exponential(), fixed(), custom()',
 );
 
-const messageSchema = z.custom<MessageSchema>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    'kind' in value &&
-    (value.kind === 'message' || value.kind === 'json'),
-  'must be a generated Protobuf schema, or made by json()',
-);
-
 const optionsSchema = z.strictObject({
   flow: z.custom<FlowContract>().optional(),
   name: z.string().optional(),
@@ -52,8 +43,8 @@ const optionsSchema = z.strictObject({
   after: oneOrMore.optional(),
   when: callable<(value: unknown) => boolean>().optional(),
   otherwise: z.literal(true).optional(),
-  input: messageSchema.optional(),
-  output: messageSchema.optional(),
+  input: messageSchemaOption.optional(),
+  output: messageSchemaOption.optional(),
   retry: retryPolicy.default(DEFAULT_RETRY),
   timeout: positiveDuration.prefault('1m'),
   concurrency: z.int().min(1).max(65_536).default(16),

@@ -7,7 +7,8 @@ const LONGEST_CHAIN = 8;
 
 /** An error, or whatever else was thrown, as it is stored with a run or a dead letter. */
 export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Error)) return create(FailureSchema, { name: typeof error, message: shorten(describe(error)) });
+  if (!(error instanceof Error))
+    return create(FailureSchema, { name: typeof error, message: shorten(describe(error)) });
   return create(FailureSchema, {
     name: error.name,
     code: codeOf(error),

@@ -13,7 +13,12 @@ export function settlementKey(step: string, index: string): string {
 }
 
 /** The record of a run that has just been accepted: one message on its way. */
-export function newRun(flow: string, runId: string, startedAtMs: number, metadata: Readonly<Record<string, string>>): Run {
+export function newRun(
+  flow: string,
+  runId: string,
+  startedAtMs: number,
+  metadata: Readonly<Record<string, string>>,
+): Run {
   return create(RunSchema, {
     flow,
     runId,

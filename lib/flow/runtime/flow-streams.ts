@@ -1,10 +1,4 @@
-import {
-  CONTROL_STREAM,
-  CONTROL_SUBJECTS,
-  DEAD_STREAM,
-  DEAD_SUBJECTS,
-  FlowNames,
-} from '../../common/names.js';
+import { CONTROL_STREAM, CONTROL_SUBJECTS, DEAD_STREAM, DEAD_SUBJECTS, FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { findStreamBySubject, provisionStream, type ProvisionMode } from '../../stream/provision.js';

@@ -81,7 +81,8 @@ export class StepCommit {
   private async commitEnd({ node, message, value, startedAtMs }: Completion): Promise<void> {
     if (!this.tracked) return;
     const { outputCodec } = node;
-    const output = value === undefined ? undefined : { data: outputCodec.encode(value), contentType: outputCodec.contentType };
+    const output =
+      value === undefined ? undefined : { data: outputCodec.encode(value), contentType: outputCodec.contentType };
     await this.settle(node, message, -1, startedAtMs, output);
   }
 
@@ -128,7 +129,8 @@ export class StepCommit {
 
   private async commitSeveral(completion: Completion): Promise<void> {
     const { node, message, value } = completion;
-    const targets = value === undefined ? [] : selectRoutes(node, value).map((route) => targetOf(node, route, message.index));
+    const targets =
+      value === undefined ? [] : selectRoutes(node, value).map((route) => targetOf(node, route, message.index));
     if (targets.length === 0 && !this.tracked) return;
     const outcome = create(OutcomeSchema, {
       targets: targets.map(({ step, index }) => ({ step, index })),

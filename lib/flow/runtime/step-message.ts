@@ -87,7 +87,11 @@ function readMetadata(text: string): Readonly<Record<string, string>> {
   } catch (error) {
     throw new DecodeError(`Header ${FlowHeader.metadata} is not JSON`, { cause: error });
   }
-  if (typeof parsed !== 'object' || parsed === null || Object.values(parsed).some((value) => typeof value !== 'string')) {
+  if (
+    typeof parsed !== 'object' ||
+    parsed === null ||
+    Object.values(parsed).some((value) => typeof value !== 'string')
+  ) {
     throw new DecodeError(`Header ${FlowHeader.metadata} is not a JSON object of strings`);
   }
   return parsed as Record<string, string>;

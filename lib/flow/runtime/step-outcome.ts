@@ -13,8 +13,7 @@ import type { RetryPolicy } from '../retry-policy.js';
 
 /** What becomes of a message whose step failed. */
 export type FailureOutcome =
-  | { readonly kind: 'retry'; readonly delayMs: number }
-  | { readonly kind: 'dead'; readonly reason: DeadReason };
+  { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'dead'; readonly reason: DeadReason };
 
 /** How far the step had come when it failed. */
 export type StepPhase = 'decode' | 'handle' | 'commit';

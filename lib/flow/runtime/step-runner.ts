@@ -36,7 +36,10 @@ export interface FlowServices {
 /** The reason of a handler's signal when the application stops. */
 export class ShutdownError extends FlowError {
   constructor(step: string) {
-    super('SHUTDOWN', `Step "${step}" was interrupted because the application stops; its message goes to another instance.`);
+    super(
+      'SHUTDOWN',
+      `Step "${step}" was interrupted because the application stops; its message goes to another instance.`,
+    );
   }
 }
 
@@ -81,7 +84,9 @@ export class StepRunner {
       return Promise.resolve();
     }
     const fields = { flow: contract.name, step: this.node.name, runId: message.runId, attempt: delivery.attempt };
-    return runWithLogFields(fields, () => tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)));
+    return runWithLogFields(fields, () =>
+      tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)),
+    );
   }
 
   private async attempt(message: StepMessage, lease: Lease, span?: Span): Promise<void> {
@@ -129,12 +134,7 @@ export class StepRunner {
    * @returns the error, so that it is not lost when the handler fails first.
    */
   private async recordArrival(message: StepMessage): Promise<Error | undefined> {
-    const run = newRun(
-      this.services.contract.name,
-      message.runId,
-      message.delivery.time.getTime(),
-      message.metadata,
-    );
+    const run = newRun(this.services.contract.name, message.runId, message.delivery.time.getTime(), message.metadata);
     try {
       await this.services.runs.create(run);
       return undefined;

@@ -23,11 +23,7 @@ export class StepSources {
    *
    * @param ingest the streams of the flow's external subjects
    */
-  async provision(
-    contract: FlowContract,
-    node: StepNode,
-    ingest: ReadonlyMap<string, string>,
-  ): Promise<StepSource[]> {
+  async provision(contract: FlowContract, node: StepNode, ingest: ReadonlyMap<string, string>): Promise<StepSource[]> {
     const names = new FlowNames(contract.name);
     const { stream } = names;
     const sources = [this.source('step', stream, names.stepConsumer(node.name), names.stepFilter(node.name), node)];

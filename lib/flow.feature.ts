@@ -1,0 +1,77 @@
+import type { Abstract, InjectionToken, ModuleMetadata, Provider } from '@nestjs/common';
+import type { Log } from './common/log.js';
+import { FlowConnection } from './connection/flow-connection.js';
+import { FlowResources } from './flow/flow-resources.js';
+import type { ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import type { FlowConnectionKey } from './flow.module.options.js';
+import { getFlowToken } from './flow.tokens.js';
+import { createObjectStore } from './store/engine/create-object-store.js';
+import type { AnyKvReducer } from './store/engine/kv-reducer.js';
+import type { ObjectStore } from './store/engine/object-store.js';
+import { getKvObjectOptions } from './store/kv-object.decorator.js';
+import { getObjectStoreToken, type KvObjectClass } from './store/object-store.tokens.js';
+import { FlowMeter } from './telemetry/metrics.js';
+import { FlowTracer } from './telemetry/tracer.js';
+
+/** What `FlowModule.forFeature` makes injectable. */
+export interface FlowFeatureOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
+  /** Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class)`. */
+  readonly objects?: readonly KvObjectClass[];
+}
+
+/** What the connection's module tells its features. */
+export class FlowFeatureEnvironment {
+  constructor(
+    readonly runtime: ResolvedFlowRuntimeOptions,
+    readonly log: Log,
+    readonly replicas: number | undefined,
+  ) {}
+}
+
+/** The providers of a feature. */
+export function featureProviders({ objects = [], key }: FlowFeatureOptions): Provider[] {
+  return objects.flatMap((type) => [type, storeProvider(type, key)]);
+}
+
+/** What a feature exports. */
+export function featureExports({ objects = [] }: FlowFeatureOptions): InjectionToken[] {
+  return objects.flatMap((type): InjectionToken[] => [type, getObjectStoreToken(type)]);
+}
+
+function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
+  const options = getKvObjectOptions(type);
+  const make = async (
+    reducer: AnyKvReducer,
+    connection: FlowConnection,
+    resources: FlowResources,
+    { runtime, log, replicas }: FlowFeatureEnvironment,
+    tracer: FlowTracer,
+    meter: FlowMeter,
+  ): Promise<ObjectStore<AnyKvReducer>> => {
+    const store = await createObjectStore(connection, reducer, options, {
+      mode: runtime.provision,
+      log,
+      tracer,
+      meter,
+      defaults: {
+        bucketPrefix: runtime.bucketPrefix,
+        replicas,
+        storage: runtime.durability === 'memory' ? 'memory' : undefined,
+      },
+    });
+    resources.add(store);
+    return store;
+  };
+  const shared: readonly Abstract<object>[] = [
+    FlowConnection,
+    FlowResources,
+    FlowFeatureEnvironment,
+    FlowTracer,
+    FlowMeter,
+  ];
+  return {
+    provide: getObjectStoreToken(type),
+    useFactory: make,
+    inject: [type, ...shared.map((of): InjectionToken => getFlowToken(of, key))],
+  };
+}
