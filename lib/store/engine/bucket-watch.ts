@@ -104,6 +104,7 @@ export class BucketWatch {
       filter: this.layout.subject(this.options.pattern),
       start: this.startOf(),
       onRevision: (key, revision, left) => this.receive(key, revision, left),
+      onIdle: () => this.reportCaughtUp(),
       onBroken: (reason) => this.restart(reason),
     });
     this.session = session;

@@ -6,7 +6,7 @@ import { ApiCode, bucketRequest, isPassing, isRefusal } from './bucket-request.j
 import type { StoreConnection } from './store-connection.js';
 import { toRevision, type StoredRevision } from './stored-entry.js';
 
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 3_000;
 /** The server removes the consumer by itself when we are gone this long. */
 const INACTIVE_MS = 30_000;
 /** Status of the server's own messages on a delivery subject: heartbeats and flow control. */
@@ -21,6 +21,8 @@ export interface WatchSessionOptions {
   readonly start: WatchStart;
   /** Each revision in order, with the number of those that wait behind it on the server. */
   onRevision(key: string, revision: StoredRevision, pending: number): void;
+  /** Nothing waits on the server. May be called often. */
+  onIdle(): void;
   /** Something was missed: this session is at its end, another one has to go on. Called at most once. */
   onBroken(reason: string): void;
 }
@@ -49,7 +51,7 @@ export class WatchSession {
     this.timer = setInterval(() => this.checkSilence(), HEARTBEAT_MS).unref();
   }
 
-  /** @returns the session and how many revisions wait for it at first. */
+  /** @returns the session and how many revisions there were for it at first. */
   static async open(
     connection: StoreConnection,
     layout: BucketLayout,
@@ -61,7 +63,7 @@ export class WatchSession {
       const info = await bucketRequest(`watch bucket "${layout.bucket}"`, () =>
         connection.manager.consumers.add(layout.stream, consumerConfig(session.name, deliverSubject, options)),
       );
-      return { session, pending: info.num_pending };
+      return { session, pending: info.num_pending + info.delivered.consumer_seq };
     } catch (error) {
       // Whether the server made the consumer is not known when the answer is missing.
       await session.close();
@@ -115,6 +117,8 @@ export class WatchSession {
     else if (stalled !== '') this.connection.nats.publish(stalled);
     const last = Number(message.headers?.get('Nats-Last-Consumer') ?? '');
     if (last > this.delivered) this.broken('a revision was missed');
+    // Heartbeats are sent when there is nothing else to send.
+    else if (message.reply === undefined || message.reply === '') this.options.onIdle();
   }
 
   private checkSilence(): void {

@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { json } from '../../../lib/codec/message-schema.js';
+import { applyBatch } from '../../../lib/store/engine/apply-batch.js';
+import { hashIdempotencyKey } from '../../../lib/store/engine/applied-keys.js';
+import type { Change } from '../../../lib/store/engine/change.js';
+import { PendingOperation } from '../../../lib/store/engine/pending-operation.js';
+import { StateCodec } from '../../../lib/store/engine/state-codec.js';
+import { ABSENT, type StoredEntry } from '../../../lib/store/engine/stored-entry.js';
+
+interface Numbers {
+  values: number[];
+}
+
+type Step =
+  | { readonly kind: 'push'; readonly value: number; readonly once: number | undefined }
+  | { readonly kind: 'spoil and throw' }
+  | { readonly kind: 'replace'; readonly value: number }
+  | { readonly kind: 'spoil and keep' }
+  | { readonly kind: 'remove' };
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    fc.record({
+      kind: fc.constant('push' as const),
+      value: fc.nat(99),
+      once: fc.option(fc.nat(5), { nil: undefined }),
+    }),
+    fc.constant({ kind: 'spoil and throw' as const }),
+    fc.record({ kind: fc.constant('replace' as const), value: fc.nat(99) }),
+    fc.constant({ kind: 'spoil and keep' as const }),
+    fc.constant({ kind: 'remove' as const }),
+  ),
+  { maxLength: 40 },
+);
+
+const codec = StateCodec.for(json<Numbers>('Numbers'), {
+  bucket: 'b',
+  schemaVersion: 0,
+  migrate: undefined,
+  maxValueBytes: undefined,
+});
+
+function change(step: Step): (before: Numbers | undefined) => Change<Numbers> {
+  return (before) => {
+    const draft = before ?? { values: [] };
+    switch (step.kind) {
+      case 'push':
+        draft.values.push(step.value);
+        return { kind: 'write', state: draft };
+      case 'spoil and throw':
+        draft.values.length = 0;
+        throw new Error('spoiled');
+      case 'replace':
+        return { kind: 'write', state: { values: [step.value] } };
+      case 'spoil and keep':
+        draft.values.push(-1);
+        return { kind: 'keep' };
+      case 'remove':
+        return { kind: 'remove', purge: false };
+    }
+  };
+}
+
+function operation(step: Step): PendingOperation<Numbers> {
+  const once = step.kind === 'push' ? step.once : undefined;
+  return new PendingOperation(
+    {
+      what: step.kind,
+      change: change(step),
+      blind: step.kind === 'remove',
+      hash: once === undefined ? undefined : hashIdempotencyKey(String(once)),
+      maxAttempts: 1,
+      timeoutMs: 1_000,
+      signal: undefined,
+    },
+    () => undefined,
+  );
+}
+
+/** What the steps come to one after the other, by values that are never changed in place. */
+function model(initial: readonly number[] | undefined, all: readonly Step[]) {
+  let values = initial;
+  let changed = false;
+  const used = new Set<number>();
+  const outcomes = all.map((step): { values: readonly number[] | undefined } | 'spoiled' => {
+    if (step.kind === 'spoil and throw') return 'spoiled';
+    if (step.kind === 'push' && (step.once === undefined || !used.has(step.once))) {
+      if (step.once !== undefined) used.add(step.once);
+      values = [...(values ?? []), step.value];
+      changed = true;
+    }
+    if (step.kind === 'replace') {
+      values = [step.value];
+      changed = true;
+    }
+    if (step.kind === 'remove' && values !== undefined) {
+      values = undefined;
+      changed = true;
+    }
+    return { values };
+  });
+  return { values, changed, outcomes };
+}
+
+describe('a batch of operations', () => {
+  it('comes to what its operations come to one after the other', () => {
+    const initials = fc.option(fc.array(fc.nat(99), { maxLength: 5 }), { nil: undefined });
+    fc.assert(
+      fc.property(initials, steps, (initial, all) => {
+        const data = initial === undefined ? undefined : codec.encode({ values: [...initial] });
+        const base: StoredEntry = { ...ABSENT, revision: 7, data };
+        const before = data?.slice();
+        const applied = applyBatch(codec, 'k', base, all.map(operation));
+        const expected = model(initial, all);
+
+        const outcomes = applied.outcomes.map((outcome) =>
+          'error' in outcome ? 'spoiled' : { values: outcome.result.state?.values },
+        );
+        // A remove does not look at the state, and what is kept by it is not told.
+        const told = expected.outcomes.map((outcome, index) =>
+          all[index]!.kind === 'remove' ? { values: undefined } : outcome,
+        );
+        expect(outcomes).toEqual(told);
+        expect(applied.write !== undefined).toBe(expected.changed);
+        if (applied.write?.kind === 'value') expect(applied.write.state.values).toEqual(expected.values);
+        if (applied.write?.kind === 'deletion') expect(expected.values).toBeUndefined();
+        expect(data).toEqual(before);
+        const states = applied.outcomes.flatMap((outcome) => ('result' in outcome && outcome.result.state) || []);
+        expect(new Set(states).size).toBe(states.length);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
