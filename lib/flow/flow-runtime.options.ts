@@ -58,10 +58,8 @@ export const flowRuntimeOptionsShape = {
     .optional(),
 };
 
-const shape = z.strictObject(flowRuntimeOptionsShape);
-
 /** {@link FlowRuntimeOptions} checked, durations in milliseconds, defaults filled in. */
-export type ResolvedFlowRuntimeOptions = z.output<typeof shape>;
+export type ResolvedFlowRuntimeOptions = z.output<z.ZodObject<typeof flowRuntimeOptionsShape>>;
 
 /** The rules between the options. */
 export function checkFlowRuntimeOptions(options: ResolvedFlowRuntimeOptions, context: z.RefinementCtx): void {

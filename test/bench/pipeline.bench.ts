@@ -11,10 +11,10 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { jetstream, jetstreamManager, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { context } from '@opentelemetry/api';
+import { context, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { BasicTracerProvider, SimpleSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base';
-import { trace } from '@opentelemetry/api';
+import { ExportResultCode } from '@opentelemetry/core';
 import { Flow, flow, FlowClient, FlowConnection, FlowModule, FlowStep, json } from '../../lib/index.js';
 import { EmbeddedNatsServer } from '../../lib/testing/index.js';
 import { until } from '../support/until.js';
@@ -193,7 +193,7 @@ for (let round = 0; round <= rounds; round += 1) {
 }
 
 /** Takes spans and drops them: the cost of recording without that of a collector. */
-const dropping: SpanExporter = { export: (_spans, done) => done({ code: 0 }), shutdown: () => Promise.resolve() };
+const dropping: SpanExporter = { export: (_spans, done) => done({ code: ExportResultCode.SUCCESS }), shutdown: () => Promise.resolve() };
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(dropping)] }));
 await runFlow(Untracked);

@@ -17,14 +17,14 @@ const PREFIX = 'flow.dead.';
 export type DeadLetterReason =
   'attempts-exhausted' | 'terminal' | 'undecodable' | 'deliveries-exhausted' | 'undeliverable-result' | 'unknown';
 
-const REASONS: Readonly<Record<DeadReason, DeadLetterReason>> = {
-  [DeadReason.UNSPECIFIED]: 'unknown',
-  [DeadReason.ATTEMPTS_EXHAUSTED]: 'attempts-exhausted',
-  [DeadReason.TERMINAL]: 'terminal',
-  [DeadReason.UNDECODABLE]: 'undecodable',
-  [DeadReason.DELIVERIES_EXHAUSTED]: 'deliveries-exhausted',
-  [DeadReason.UNDELIVERABLE_RESULT]: 'undeliverable-result',
-};
+const REASONS = new Map<DeadReason, DeadLetterReason>([
+  [DeadReason.UNSPECIFIED, 'unknown'],
+  [DeadReason.ATTEMPTS_EXHAUSTED, 'attempts-exhausted'],
+  [DeadReason.TERMINAL, 'terminal'],
+  [DeadReason.UNDECODABLE, 'undecodable'],
+  [DeadReason.DELIVERIES_EXHAUSTED, 'deliveries-exhausted'],
+  [DeadReason.UNDELIVERABLE_RESULT, 'undeliverable-result'],
+]);
 
 /** The error that sent a message to the dead letters. */
 export interface DeadLetterError {
@@ -202,7 +202,7 @@ function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array
     step: letter.step,
     runId: letter.runId,
     index: letter.index,
-    reason: REASONS[letter.reason] ?? 'unknown',
+    reason: REASONS.get(letter.reason) ?? 'unknown',
     error: {
       name: failure?.name ?? '',
       code: failure?.code ?? '',

@@ -36,13 +36,12 @@ export interface RunStatus {
   readonly steps: readonly RunStep[];
 }
 
-const STATES: Readonly<Record<RunState, RunStateName>> = {
-  [RunState.UNSPECIFIED]: 'running',
-  [RunState.RUNNING]: 'running',
-  [RunState.COMPLETED]: 'completed',
-  [RunState.FAILED]: 'failed',
-  [RunState.CANCELLED]: 'cancelled',
-};
+const STATES = new Map<RunState, RunStateName>([
+  [RunState.RUNNING, 'running'],
+  [RunState.COMPLETED, 'completed'],
+  [RunState.FAILED, 'failed'],
+  [RunState.CANCELLED, 'cancelled'],
+]);
 
 /** The readable form of a stored run record. */
 export function toRunStatus(run: Run): RunStatus {
@@ -50,7 +49,7 @@ export function toRunStatus(run: Run): RunStatus {
   return {
     flow: run.flow,
     runId: run.runId,
-    state: STATES[run.state] ?? 'running',
+    state: STATES.get(run.state) ?? 'running',
     startedAt: toDate(run.startedAt),
     ...(finishedAt !== undefined && { finishedAt: timestampDate(finishedAt) }),
     pending: run.pending,

@@ -37,14 +37,8 @@ export class RunStore {
    *
    * @returns `false` when the run has a record already, which stays as it is.
    */
-  async create(run: Run): Promise<boolean> {
-    try {
-      await this.write(run, 0);
-      return true;
-    } catch (error) {
-      if (error instanceof WrongLastSequenceError) return false;
-      throw error;
-    }
+  create(run: Run): Promise<boolean> {
+    return this.tryWrite({ run, sequence: 0 });
   }
 
   /**
@@ -54,33 +48,26 @@ export class RunStore {
    * @returns the record as it stands afterwards, or `undefined` when there is none.
    */
   async update(runId: string, change: (run: Run) => boolean, absent?: () => Run): Promise<Run | undefined> {
-    let stored = this.recall(runId);
-    let fresh = false;
+    const remembered = this.recall(runId);
+    if (remembered !== undefined && change(remembered.run) && (await this.tryWrite(remembered))) return remembered.run;
+    // A remembered record may be behind: only the leader's may decide that there is nothing to do.
     for (;;) {
-      if (stored === undefined && !fresh) {
-        stored = await this.readStored(runId);
-        fresh = true;
-      }
-      if (stored === undefined) {
-        if (absent === undefined) return undefined;
-        stored = { run: absent(), sequence: 0 };
-      }
-      if (!change(stored.run)) {
-        // A remembered record may be behind; only the leader's may decide that there is nothing to do.
-        if (fresh) return stored.run;
-        stored = undefined;
-        continue;
-      }
-      try {
-        await this.write(stored.run, stored.sequence);
-        return stored.run;
-      } catch (error) {
-        // Another writer came first, or our own write was stored and its acknowledgement lost: the record
-        // read anew tells, because every change is idempotent.
-        if (!(error instanceof WrongLastSequenceError)) throw error;
-        stored = undefined;
-        fresh = false;
-      }
+      const stored = (await this.readStored(runId)) ?? (absent && { run: absent(), sequence: 0 });
+      if (stored === undefined || !change(stored.run) || (await this.tryWrite(stored))) return stored?.run;
+    }
+  }
+
+  /**
+   * @returns `false` when another writer came first, or our own write was stored and its acknowledgement lost: the
+   * record read anew tells, because every change is idempotent.
+   */
+  private async tryWrite({ run, sequence }: StoredRun): Promise<boolean> {
+    try {
+      await this.write(run, sequence);
+      return true;
+    } catch (error) {
+      if (error instanceof WrongLastSequenceError) return false;
+      throw error;
     }
   }
 

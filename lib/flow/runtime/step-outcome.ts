@@ -9,7 +9,7 @@ import {
   TerminalError,
 } from '../../common/errors.js';
 import { RetryLater } from '../retry-later.error.js';
-import type { RetryPolicy } from '../retry-policy.js';
+import { DEFAULT_RETRY, type RetryDecision, type RetryPolicy } from '../retry-policy.js';
 
 /** What becomes of a message whose step failed. */
 export type FailureOutcome =
@@ -38,10 +38,21 @@ export function judgeFailure(error: unknown, phase: StepPhase, attempt: number, 
   if (error instanceof TerminalError) return { kind: 'dead', reason: DeadReason.TERMINAL };
   if (attempt >= policy.attempts) return { kind: 'dead', reason: DeadReason.ATTEMPTS_EXHAUSTED };
   if (error instanceof RetryLater) return { kind: 'retry', delayMs: error.delayMs };
-  const delay = policy.delay(error, attempt);
-  return delay === 'dead-letter'
+  return askPolicy(error, attempt, policy);
+}
+
+function askPolicy(error: unknown, attempt: number, policy: RetryPolicy): FailureOutcome {
+  try {
+    return toOutcome(policy.delay(error, attempt));
+  } catch (policyError) {
+    return { ...toOutcome(DEFAULT_RETRY.delay(error, attempt)), policyError };
+  }
+}
+
+function toOutcome(decision: RetryDecision): FailureOutcome {
+  return decision === 'dead-letter'
     ? { kind: 'dead', reason: DeadReason.ATTEMPTS_EXHAUSTED }
-    : { kind: 'retry', delayMs: delay };
+    : { kind: 'retry', delayMs: decision };
 }
 
 function isServerTrouble(error: unknown): boolean {

@@ -2,10 +2,9 @@ import type { Span } from '@opentelemetry/api';
 import { FlowError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
-import { runWithLogFields, type LogFields } from '../../telemetry/log-context.js';
+import { runWithLogFields } from '../../telemetry/log-context.js';
 import type { FlowMeter, StepMeter } from '../../telemetry/metrics.js';
 import { recordError, type FlowTracer } from '../../telemetry/tracer.js';
-import type { Delivery } from '../../stream/delivery.js';
 import type { FlowContract } from '../contract.js';
 import type { CancelledRuns } from '../control/cancelled-runs.js';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
@@ -158,6 +157,9 @@ export class StepRunner {
       error instanceof DeliveriesExhaustedError
         ? ({ kind: 'dead', reason: DeadReason.DELIVERIES_EXHAUSTED } as const)
         : judgeFailure(error, phase, delivery.attempt, this.node.retry);
+    if ('policyError' in outcome) {
+      log.error(`Step "${this.node.name}": its retry policy failed, using the default: ${text(outcome.policyError)}`);
+    }
     if (outcome.kind === 'dead') return this.bury(message, outcome.reason, error);
     log.warn(
       `Run "${message.runId}": step "${this.node.name}" failed at attempt ${delivery.attempt}, ` +
