@@ -12,8 +12,13 @@ import { RetryLater } from '../retry-later.error.js';
 import { DEFAULT_RETRY, type RetryDecision, type RetryPolicy } from '../retry-policy.js';
 
 /** What becomes of a message whose step failed. */
-export type FailureOutcome =
-  { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'dead'; readonly reason: DeadReason };
+export type FailureOutcome = (
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'dead'; readonly reason: DeadReason }
+) & {
+  /** The policy itself failed, so that the default policy's delay is used. */
+  readonly policyError?: unknown;
+};
 
 /** How far the step had come when it failed. */
 export type StepPhase = 'decode' | 'handle' | 'commit';
