@@ -19,9 +19,9 @@ interface Requirement {
 }
 
 /**
- * First release whose durable consumers survive `kill -9` of the server. An older server can lose a young
- * consumer's place: 2.9.10 came back with its consumer at the stream's end and the messages before it skipped.
- * The value is the lowest release on which our own kill tests were seen to pass, not a promise of the makers.
+ * First release trusted to keep durable consumers over `kill -9` of the server; below it boot warns. 2.9.10 was seen
+ * to bring a young consumer back at the stream's end, the messages before it skipped. The makers promise no version:
+ * what decides is the lowest one on which the library's kill tests pass.
  */
 const KEEPS_CONSUMERS_SINCE = '2.10.0';
 
