@@ -115,12 +115,10 @@ export class ConnectionMonitor {
   /** A server in lame duck mode stops serving JetStream before it cuts its clients: leave it, when there is another. */
   #onLameDuck(server: string): void {
     const { name, foreign } = this.#options;
-    const others = this.#nats.getServers().length > 1;
-    this.#log.warn(
-      `Connection "${name}": the server at ${server} is about to shut down` +
-        (others && !foreign ? '; moving to another one.' : '. No other server is known; waiting for it to come back.'),
-    );
-    if (!others || foreign || this.#closing) return;
+    const leave = !foreign && !this.#closing && this.#nats.getServers().length > 1;
+    const next = leave ? 'moving to another one' : 'the client reconnects when it is gone';
+    this.#log.warn(`Connection "${name}": the server at ${server} is about to shut down; ${next}.`);
+    if (!leave) return;
     this.#nats.reconnect().catch((error: unknown) => {
       this.#log.warn(`Connection "${name}" could not leave the server at ${server}: ${String(error)}`);
     });

@@ -41,7 +41,7 @@ export interface ConnectionOptions {
   readonly reconnectWait?: Duration;
   /** Attempts to reconnect per server before the connection is given up; -1 never gives up. @default -1 */
   readonly maxReconnectAttempts?: number;
-  /** How often the server is pinged; two unanswered pings count as a lost connection. @default '20s' */
+  /** How often the server is pinged; a connection with two unanswered pings is given up at the third. @default '5s' */
   readonly pingInterval?: Duration;
   /** How long a request to JetStream's API may take. @default '5s' */
   readonly requestTimeout?: Duration;
@@ -127,7 +127,7 @@ export const connectionOptionsShape = {
   waitAtMost: span.optional(),
   reconnectWait: span.prefault('2s'),
   maxReconnectAttempts: z.int().min(-1).default(-1),
-  pingInterval: span.prefault('20s'),
+  pingInterval: span.prefault('5s'),
   requestTimeout: span.prefault('5s'),
   publishTimeout: span.prefault('10s'),
   maxPublishesInFlight: z.int().min(1).max(65_536).default(1024),

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { CancelledError, ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 
@@ -73,17 +72,24 @@ export class Patience {
 
   async #pause(everyMs: number): Promise<void> {
     const left = (this.#options.waitAtMost ?? Infinity) - (performance.now() - this.#start);
-    const time = Math.max(0, Math.min(everyMs * (1 + Math.random() / 2), left));
-    try {
-      await pause(time, undefined, { ...(this.#signal !== undefined && { signal: this.#signal }) });
-    } catch (error) {
-      this.#throwIfCancelled();
-      throw error;
-    }
+    await pause(Math.max(0, Math.min(everyMs * (1 + Math.random() / 2), left)), this.#signal);
   }
 
   #throwIfCancelled(): void {
     if (this.#signal?.aborted !== true) return;
     throw new CancelledError('Connecting to NATS', { cause: this.#signal.reason });
   }
+}
+
+/** Resolves after `milliseconds`, or as soon as `signal` aborts. */
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener('abort', end, { once: true });
+  });
 }

@@ -1,5 +1,6 @@
 import {
   CancelledError,
+  ConfigurationError,
   ConnectionError,
   EncodeError,
   MessageTooLargeError,
@@ -14,6 +15,9 @@ export const publishErrors = {
 
   cancelled: (subject: string, signal: AbortSignal): CancelledError =>
     new CancelledError(`Publishing to "${subject}"`, { cause: signal.reason }),
+
+  noTime: (timeoutMs: number): ConfigurationError =>
+    new ConfigurationError('Publish options', [`timeoutMs: ${timeoutMs} is not a number of milliseconds above 0`]),
 
   tooLarge: (subject: string, size: number, limit: number): MessageTooLargeError =>
     new MessageTooLargeError(subject, size, limit),

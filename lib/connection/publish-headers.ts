@@ -37,8 +37,15 @@ export class EncodedHeaders extends MsgHdrsImpl {
     fields: HeaderFields | undefined,
   ): EncodedHeaders | undefined {
     let text = '';
-    if (messageId !== undefined) text += line('Nats-Msg-Id', messageId);
+    // The server takes an empty id and a sequence it cannot read for none, and would store a repetition again.
+    if (messageId !== undefined) {
+      if (messageId.trim() === '') throw new EncodeError('A messageId must not be empty.');
+      text += line('Nats-Msg-Id', messageId);
+    }
     if (expectLastSubjectSequence !== undefined) {
+      if (!Number.isSafeInteger(expectLastSubjectSequence) || expectLastSubjectSequence < 0) {
+        throw new EncodeError(`${expectLastSubjectSequence} is no sequence to expect; use 0 or a stored sequence.`);
+      }
       text += `Nats-Expected-Last-Subject-Sequence: ${expectLastSubjectSequence}\r\n`;
     }
     if (fields !== undefined) {

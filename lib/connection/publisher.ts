@@ -93,6 +93,7 @@ export class Publisher {
       const { messageId, expectLastSubjectSequence, signal, timeoutMs = this.#options.publishTimeout } = options;
       if (this.#draining || this.#monitor.status === 'closed') throw publishErrors.closed(subject);
       if (this.#deaf !== undefined) throw this.#deaf;
+      if (!(timeoutMs > 0)) throw publishErrors.noTime(timeoutMs);
       if (signal?.aborted === true) throw publishErrors.cancelled(subject, signal);
       const headers = EncodedHeaders.of(messageId, expectLastSubjectSequence, options.headers);
       const size = data.length + (headers?.encode().length ?? 0);

@@ -141,6 +141,7 @@ describe('Publisher', () => {
     await expect(publisher.publish('bad subject', small)).rejects.toBeInstanceOf(EncodeError);
     await expect(publisher.publish('', small)).rejects.toBeInstanceOf(EncodeError);
     await expect(publisher.publish('bad.a', small, { headers: [['a', 'b\nc']] })).rejects.toBeInstanceOf(EncodeError);
+    await expect(publisher.publish('bad.a', small, { timeoutMs: NaN })).rejects.toThrow('timeoutMs: NaN');
     expect(publisher.inFlight).toBe(0);
     expect(await publisher.publish('bad.a', small)).toMatchObject({ sequence: 1 });
   });

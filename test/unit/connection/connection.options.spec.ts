@@ -36,7 +36,7 @@ describe('resolveConnectionOptions', () => {
       whenAbsent: 'wait',
       reconnectWait: 2_000,
       maxReconnectAttempts: -1,
-      pingInterval: 20_000,
+      pingInterval: 5_000,
       requestTimeout: 5_000,
       publishTimeout: 10_000,
       maxPublishesInFlight: 1_024,

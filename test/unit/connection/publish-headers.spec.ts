@@ -52,6 +52,14 @@ describe('EncodedHeaders', () => {
     expect(() => EncodedHeaders.of('a\nb', undefined, undefined)).toThrow(/Nats-Msg-Id.*line break/);
   });
 
+  it.each(['', ' '])('refuses the message id %j, which would be none', (messageId) => {
+    expect(() => EncodedHeaders.of(messageId, undefined, undefined)).toThrow(EncodeError);
+  });
+
+  it.each([-1, 0.5, NaN, 2 ** 53])('refuses to expect the sequence %d, which would be none', (sequence) => {
+    expect(() => EncodedHeaders.of(undefined, sequence, undefined)).toThrow(EncodeError);
+  });
+
   it('never lets a field break out of its line', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 4 }), (fields) => {
