@@ -91,8 +91,12 @@ function coreProviders(key: string | undefined): Provider[] {
     { provide: LOG, useFactory: () => new Logger(key === undefined ? 'FlowModule' : `FlowModule:${key}`) },
     {
       provide: FlowConnection,
-      useFactory: (options: ResolvedFlowModuleOptions, log: Log) => FlowConnection.connect(options.connection, log),
-      inject: [OPTIONS, LOG],
+      useFactory: async (options: ResolvedFlowModuleOptions, log: Log, meter: FlowMeter) => {
+        const connection = await FlowConnection.connect(options.connection, log);
+        connection.onStatus((status) => meter.connectionStatus(connection.name, status));
+        return connection;
+      },
+      inject: [OPTIONS, LOG, FlowMeter],
     },
     { provide: FlowTracer, useFactory: () => new FlowTracer() },
     { provide: FlowMeter, useFactory: () => new FlowMeter() },
@@ -115,8 +119,9 @@ function coreProviders(key: string | undefined): Provider[] {
     },
     {
       provide: MessageSender,
-      useFactory: (connection: FlowConnection, tracer: FlowTracer) => new MessageSender(connection, tracer),
-      inject: [FlowConnection, FlowTracer],
+      useFactory: (connection: FlowConnection, tracer: FlowTracer, meter: FlowMeter) =>
+        new MessageSender(connection, tracer, meter),
+      inject: [FlowConnection, FlowTracer, FlowMeter],
     },
     {
       provide: FlowClient,

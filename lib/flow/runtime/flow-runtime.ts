@@ -86,7 +86,7 @@ export class FlowRuntime {
     const { connection, tracer, meter, log, instance } = this.host;
     const { contract } = this.graph;
     const runs = new RunStore(connection, this.names);
-    const sender = new MessageSender(connection, tracer);
+    const sender = new MessageSender(connection, tracer, meter);
     return {
       contract,
       runs,

@@ -1,6 +1,7 @@
-import { WrongLastSequenceError } from '../../common/errors.js';
+import { FlowError, WrongLastSequenceError } from '../../common/errors.js';
 import { FlowHeader } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
+import type { FlowMeter, PublishMeter } from '../../telemetry/metrics.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import { OutgoingHeaders } from './outgoing-headers.js';
 
@@ -22,9 +23,12 @@ export interface OutgoingMessage {
 
 /** Stores the messages of flows, each exactly once, with the trace they belong to. */
 export class MessageSender {
+  private readonly meters = new Map<string, PublishMeter>();
+
   constructor(
     private readonly connection: FlowConnection,
     private readonly tracer: FlowTracer,
+    private readonly meter: FlowMeter,
   ) {}
 
   /**
@@ -39,8 +43,22 @@ export class MessageSender {
     if (message.redriven !== undefined) headers.set(FlowHeader.redriven, String(message.redriven));
     const { subject, destination, data } = message;
     const options = { headers, expectLastSubjectSequence: message.replaces ?? 0 };
-    return this.tracer.publish({ subject, destination, data, headers }, () =>
-      this.connection.publisher.publish(subject, data, options).then(isStored, isTaken),
+    return this.tracer.publish({ subject, destination, data, headers }, () => {
+      const sent = this.connection.publisher.publish(subject, data, options);
+      if (this.meter.enabled) this.measure(destination, sent);
+      return sent.then(isStored, isTaken);
+    });
+  }
+
+  private measure(destination: string, sent: Promise<unknown>): void {
+    let meter = this.meters.get(destination);
+    if (meter === undefined) this.meters.set(destination, (meter = this.meter.publisher(destination)));
+    const of = meter;
+    const startedAt = performance.now();
+    sent.then(
+      () => of.published(performance.now() - startedAt),
+      (error: unknown) =>
+        of.published(performance.now() - startedAt, error instanceof FlowError ? error.code : 'UNKNOWN'),
     );
   }
 }

@@ -13,8 +13,7 @@ import { DEFAULT_RETRY, type RetryDecision, type RetryPolicy } from '../retry-po
 
 /** What becomes of a message whose step failed. */
 export type FailureOutcome = (
-  | { readonly kind: 'retry'; readonly delayMs: number }
-  | { readonly kind: 'dead'; readonly reason: DeadReason }
+  { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'dead'; readonly reason: DeadReason }
 ) & {
   /** The policy itself failed, so that the default policy's delay is used. */
   readonly policyError?: unknown;
