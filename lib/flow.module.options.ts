@@ -39,12 +39,17 @@ export interface FlowModuleAsyncOptions extends FlowConnectionKey, Pick<ModuleMe
   readonly useExisting?: Type<FlowOptionsFactory>;
 }
 
-const schema = z
+/** Schema of {@link FlowModuleOptions}; unknown names are problems. */
+export const flowModuleOptionsSchema = z
   .strictObject({ ...connectionOptionsShape, ...flowRuntimeOptionsShape })
-  .superRefine((options, context) => {
-    checkConnectionOptions(options, context);
-    checkFlowRuntimeOptions(options, context);
-  });
+  .superRefine(
+    (options, context) => {
+      checkConnectionOptions(options, context);
+      checkFlowRuntimeOptions(options, context);
+    },
+    // Also when single options have problems already: they are all reported at once.
+    { when: ({ value }) => typeof value === 'object' && value !== null },
+  );
 
 /** Checked options, parted by the room they are for. */
 export interface ResolvedFlowModuleOptions {
@@ -55,7 +60,7 @@ export interface ResolvedFlowModuleOptions {
 
 /** @throws ConfigurationError with every problem of connection and runtime at once. */
 export function resolveFlowModuleOptions(options: FlowModuleOptions): ResolvedFlowModuleOptions {
-  const runtime = validateOptions('FlowModule options', schema, options);
+  const runtime = validateOptions('FlowModule options', flowModuleOptionsSchema, options);
   const connection = Object.fromEntries(Object.entries(options).filter(([name]) => name in connectionOptionsShape));
   return { connection, runtime };
 }

@@ -5,6 +5,7 @@ export type {
   FlowModuleOptions,
   FlowOptionsFactory,
 } from './flow.module.options.js';
+export { flowOptionsFromEnv } from './flow-options-from-env.js';
 export type { FlowFeatureOptions } from './flow.feature.js';
 export { getFlowToken, InjectFlow } from './flow.tokens.js';
 
