@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { unescapeToken, type FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
@@ -12,7 +11,7 @@ const REMEMBERED = 100_000;
  * starts, new ones as they come.
  */
 export class CancelledRuns {
-  private readonly runIds = new LRUCache<string, true>({ max: REMEMBERED });
+  private readonly runIds = new Set<string>();
   private readonly listeners = new Set<(runId: string) => void>();
   private watch: SubjectWatch | undefined;
 
@@ -51,7 +50,15 @@ export class CancelledRuns {
   }
 
   private add(runId: string): void {
-    this.runIds.set(runId, true);
+    this.runIds.add(runId);
+    if (this.runIds.size > REMEMBERED) this.forgetOldest();
     for (const listener of this.listeners) listener(runId);
+  }
+
+  private forgetOldest(): void {
+    for (const oldest of this.runIds) {
+      this.runIds.delete(oldest);
+      return;
+    }
   }
 }

@@ -73,6 +73,8 @@ export interface DeadLetterFilter {
 
 /** Looks into the dead letters, and sends them back to where they failed. */
 export class DeadLetters {
+  private readonly runs = new Map<string, RunStore>();
+
   constructor(
     private readonly connection: FlowConnection,
     private readonly streams: FlowStreams,
@@ -164,10 +166,15 @@ export class DeadLetters {
     return message;
   }
 
+  private runsOf(flow: string): RunStore {
+    let runs = this.runs.get(flow);
+    if (runs === undefined) this.runs.set(flow, (runs = new RunStore(this.connection, new FlowNames(flow))));
+    return runs;
+  }
+
   private async release(letter: DeadLetter, sentAgain: boolean): Promise<void> {
-    const runs = new RunStore(this.connection, new FlowNames(letter.flow));
     const key = settlementKey(letter.step, letter.index);
-    await runs.update(letter.runId, (run) => unmarkDead(run, key, sentAgain, Date.now()));
+    await this.runsOf(letter.flow).update(letter.runId, (run) => unmarkDead(run, key, sentAgain, Date.now()));
   }
 
   private async open(message: StoredMessage): Promise<DeadLetterEntry> {
