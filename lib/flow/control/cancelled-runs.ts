@@ -3,7 +3,7 @@ import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { SubjectWatch } from '../../stream/subject-watch.js';
 
-/** Cancelled runs remembered per flow and process; an older one is caught by its run record instead. */
+/** Cancelled runs remembered per flow and process; beyond that the oldest are forgotten, and what is left of them runs. */
 const REMEMBERED = 100_000;
 
 /**
