@@ -168,7 +168,7 @@ function namesAreIn(servers: unknown): boolean {
 }
 
 /** Schema of {@link ConnectionOptions}; unknown names are problems. */
-export const connectionOptionsSchema = shape.superRefine(checkConnectionOptions, {
+const connectionOptionsSchema = shape.superRefine(checkConnectionOptions, {
   // Also when single options have problems already: they are all reported at once.
   when: ({ value }) => typeof value === 'object' && value !== null,
 });

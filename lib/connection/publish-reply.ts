@@ -16,7 +16,7 @@ export type PublishReply =
   | { readonly kind: 'refused'; readonly error: JetStreamRequestError };
 
 /** `apiCode` of the error for "nobody listens on this subject", which has no code of JetStream's. */
-export const NO_RESPONDERS = 503;
+const NO_RESPONDERS = 503;
 
 const WRONG_LAST_SEQUENCE = 10071;
 const WRONG_LAST_SEQUENCE_UNKNOWN = 10164;

@@ -14,7 +14,6 @@ import { readReply } from './publish-reply.js';
 import type { PublisherOptions, PublishOptions, PublishResult } from './publish.options.js';
 import { WaitingLine } from './waiting-line.js';
 
-export type { HeaderFields } from './publish-headers.js';
 export type { PublishOptions, PublishResult } from './publish.options.js';
 
 /** Period of the one timer: deadlines and repetitions may be late by this much. */
