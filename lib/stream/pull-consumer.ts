@@ -64,7 +64,7 @@ export class PullConsumer {
     this.#timing = timingFor(options.expiresMs ?? DEFAULT_EXPIRES_MS);
     this.#recovery = new Recovery({
       wanted: () => this.#wanted,
-      attempt: () => this.#look(),
+      attempt: (signal) => this.#look(signal),
       onFailure: (error) => this.#report(toFlowError(`look for ${this.#name}`, error)),
       onEnd: () => this.#open(),
     });
@@ -280,8 +280,9 @@ export class PullConsumer {
     this.#recovery.start();
   }
 
-  async #look(): Promise<void> {
+  async #look(signal?: AbortSignal): Promise<void> {
     const limits = await lookForConsumer(this.#connection, this.#options);
+    if (signal?.aborted === true) return;
     this.#maxBatch = limits.batch;
     this.#timing = timingFor(
       this.#options.expiresMs ?? DEFAULT_EXPIRES_MS,

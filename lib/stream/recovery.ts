@@ -7,8 +7,11 @@ const MAX_PAUSE_MS = 5_000;
 export interface RecoveryOptions {
   /** Whether there is still a reason to try; asked before every attempt. */
   wanted(): boolean;
-  /** One attempt; rejects to be tried again. */
-  attempt(): Promise<void>;
+  /**
+   * One attempt; rejects to be tried again. It does nothing more once `signal` is aborted: another attempt may
+   * be under way.
+   */
+  attempt(signal: AbortSignal): Promise<void>;
   /** An attempt failed; another follows. */
   onFailure(error: unknown): void;
   /** The loop is over: an attempt succeeded, or none is wanted any more. */
@@ -24,7 +27,7 @@ export class Recovery {
   readonly #options: RecoveryOptions;
   #failures = 0;
   #running: Promise<void> | undefined;
-  #pause = new AbortController();
+  #moment = new AbortController();
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -48,11 +51,14 @@ export class Recovery {
     this.#failures = 0;
   }
 
-  /** Ends the pause under way, because something changed for the better. */
+  /**
+   * Something changed for the better: ends the pause under way, and gives up the attempt under way, which may
+   * wait for the answer to a request that was lost.
+   */
   hurry(): void {
     this.#failures = 0;
-    this.#pause.abort();
-    this.#pause = new AbortController();
+    this.#moment.abort();
+    this.#moment = new AbortController();
   }
 
   /** Resolves when no attempt runs any more. Let `wanted` say no before. */
@@ -65,10 +71,11 @@ export class Recovery {
     while (this.#options.wanted()) {
       await this.#rest();
       if (!this.#options.wanted()) return;
+      const { signal } = this.#moment;
       try {
-        return await this.#options.attempt();
+        return await unlessAborted(signal, this.#options.attempt(signal));
       } catch (error) {
-        this.#options.onFailure(error);
+        if (!signal.aborted) this.#options.onFailure(error);
       }
     }
   }
@@ -77,11 +84,20 @@ export class Recovery {
     const failures = this.#failures++;
     if (failures === 0) return;
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
-    const { signal } = this.#pause;
+    const { signal } = this.#moment;
     try {
       await delay(pause, undefined, { signal });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
+}
+
+/** Rejects as soon as `signal` is aborted; what becomes of `promise` then does not matter. */
+function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

@@ -1,3 +1,4 @@
+import type { StreamInfo } from '@nats-io/jetstream';
 import { ConnectionError, FlowError } from '../common/errors.js';
 import { callApi, toFlowError } from './jetstream-api.js';
 import { OrderedPush } from './ordered-push.js';
@@ -5,7 +6,7 @@ import { Recovery } from './recovery.js';
 import type { StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 2_000;
 const MISSED_HEARTBEATS = 2;
 
 /** What {@link SubjectWatch} watches. */
@@ -24,9 +25,9 @@ export interface SubjectWatchOptions {
 }
 
 /**
- * Follows the messages of a subject filter: each one once, in order, without a gap, over lost connections,
- * restarts of the server and a stream that was made anew (which is followed from its first message). When idle
- * it costs one heartbeat every 5 s. A process that dies leaves a consumer that the server removes after 10 s.
+ * Follows the messages of a subject filter: each one once, in order, without a gap, over lost connections and
+ * restarts of the server. A stream that was made anew or lost its end is followed from its first message. When idle
+ * it costs one heartbeat every 2 s. A process that dies leaves a consumer that the server removes after 10 s.
  */
 export class SubjectWatch {
   readonly #connection: StreamConnection;
@@ -36,7 +37,7 @@ export class SubjectWatch {
   readonly #watchdog: NodeJS.Timeout;
   readonly #removing = new Set<Promise<void>>();
   #push: OrderedPush | undefined;
-  #lastSequence: number | undefined;
+  #lastSequence = 0;
   #streamCreated: string | undefined;
   #caughtUp = false;
   #stopped = false;
@@ -48,7 +49,7 @@ export class SubjectWatch {
     this.#options = options;
     this.#recovery = new Recovery({
       wanted: () => !this.#stopped && connection.status === 'connected',
-      attempt: () => this.#open(),
+      attempt: (signal) => this.#open(signal),
       onFailure: (error) => this.#report(toFlowError(`watch ${this.#name}`, error)),
       onEnd: () => undefined,
     });
@@ -86,9 +87,11 @@ export class SubjectWatch {
     return `"${this.#options.filter}" in stream "${this.#options.stream}"`;
   }
 
-  async #open(): Promise<void> {
-    const startSequence = await this.#startSequence();
+  async #open(signal?: AbortSignal): Promise<void> {
     const { stream, filter } = this.#options;
+    const info = await callApi(`watch ${this.#name}`, () => this.#connection.manager.streams.info(stream));
+    if (signal?.aborted === true) return;
+    const startSequence = this.#startSequence(info);
     const push: OrderedPush = new OrderedPush(
       this.#connection,
       { stream, filter, startSequence, heartbeatMs: HEARTBEAT_MS },
@@ -107,6 +110,7 @@ export class SubjectWatch {
       await push.create();
     } catch (error) {
       push.abandon();
+      if (this.#push === push) this.#push = undefined;
       throw error;
     }
     if (this.#push === push) return;
@@ -114,22 +118,21 @@ export class SubjectWatch {
     throw new ConnectionError(`Watching ${this.#name}: the connection was lost while the watch began.`);
   }
 
-  /** The next sequence wanted. Looks whether the stream is still the one that was watched before. */
-  async #startSequence(): Promise<number> {
-    const { stream, from } = this.#options;
-    const info = await callApi(`watch ${this.#name}`, () => this.#connection.manager.streams.info(stream));
-    const last = info.state.last_seq;
+  /** The next sequence wanted, unless the stream is not the one any more that was watched before. */
+  #startSequence({ created, state }: StreamInfo): number {
+    const { from } = this.#options;
+    const last = state.last_seq;
     if (this.#streamCreated === undefined) {
       this.#lastSequence = from === 'all' ? 0 : from === 'new' ? last : from - 1;
-    } else if (this.#streamCreated !== info.created || last < (this.#lastSequence ?? 0)) {
+    } else if (this.#streamCreated !== created || last < this.#lastSequence) {
       this.#lastSequence = 0;
     }
-    this.#streamCreated = info.created;
-    return (this.#lastSequence ?? 0) + 1;
+    this.#streamCreated = created;
+    return this.#lastSequence + 1;
   }
 
   #deliver(message: StoredMessage): void {
-    if (message.sequence <= (this.#lastSequence ?? 0)) return;
+    if (message.sequence <= this.#lastSequence) return;
     this.#lastSequence = message.sequence;
     this.#guard('onMessage', () => this.#options.onMessage(message));
   }

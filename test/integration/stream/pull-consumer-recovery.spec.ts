@@ -35,7 +35,12 @@ describe('a consumer that is deleted', () => {
     await using connection = await connectTo(server);
     const room = await openRoom(connection);
     await room.publish(1);
-    await using taker = new Taker(connection, room, { maxInFlight: 1, recreate: () => room.addConsumer() }, () => undefined);
+    await using taker = new Taker(
+      connection,
+      room,
+      { maxInFlight: 1, recreate: () => room.addConsumer() },
+      () => undefined,
+    );
     await taker.consumer.start();
     await until(() => taker.deliveries.length === 1, { what: 'the message' });
     await connection.manager.consumers.delete(room.stream, room.consumer);

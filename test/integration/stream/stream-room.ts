@@ -44,11 +44,18 @@ export async function openRoom(
     async publish(count, first = 0) {
       const numbers = Array.from({ length: count }, (_, index) => first + index);
       await Promise.all(
-        numbers.map((n) => publisher.publish(room.subject(n), new TextEncoder().encode(String(n)), { messageId: `${stream}-${n}` })),
+        numbers.map((n) =>
+          publisher.publish(room.subject(n), new TextEncoder().encode(String(n)), { messageId: `${stream}-${n}` }),
+        ),
       );
     },
     async addStream() {
-      await manager.streams.add({ name: stream, subjects: [`${stream}.>`], storage: StorageType.File, ...streamConfig });
+      await manager.streams.add({
+        name: stream,
+        subjects: [`${stream}.>`],
+        storage: StorageType.File,
+        ...streamConfig,
+      });
     },
     async addConsumer() {
       await manager.consumers.add(stream, {
