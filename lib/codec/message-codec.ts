@@ -10,7 +10,7 @@ export interface MessageCodec<T> {
   readonly typeName: string;
 
   /**
-   * The bytes of `value`. Nobody else writes to them, but their `buffer` may hold other messages too.
+   * The bytes of `value`, in memory of their own.
    *
    * @throws EncodeError when `value` is not of the type, or holds what the format has no form for.
    */

@@ -1,6 +1,5 @@
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { DecodeError, EncodeError } from '../common/errors.js';
-import { compileEncoder, type FastEncode } from './compile-encoder.js';
 import { describeValue, messageOf } from './describe-value.js';
 import type { MessageCodec } from './message-codec.js';
 
@@ -11,12 +10,10 @@ import type { MessageCodec } from './message-codec.js';
 export class ProtobufCodec<D extends DescMessage> implements MessageCodec<MessageShape<D>> {
   readonly contentType: string;
   readonly typeName: string;
-  private readonly encodeFast: FastEncode | undefined;
 
   constructor(private readonly schema: D) {
     this.typeName = schema.typeName;
     this.contentType = `application/protobuf; messageType="${schema.typeName}"`;
-    this.encodeFast = compileEncoder(schema);
   }
 
   encode(value: MessageShape<D>): Uint8Array {
@@ -24,7 +21,7 @@ export class ProtobufCodec<D extends DescMessage> implements MessageCodec<Messag
     const actual: string | undefined = (value as Partial<MessageShape<D>> | null | undefined)?.$typeName;
     if (actual !== this.typeName) throw this.wrongType(value, actual);
     try {
-      return this.encodeFast?.(value) ?? toBinary(this.schema, value);
+      return toBinary(this.schema, value);
     } catch (error) {
       throw new EncodeError(`Cannot encode a message as ${this.typeName}: ${messageOf(error)}.`, { cause: error });
     }
