@@ -11,7 +11,7 @@ import { FlowFeatureEnvironment } from './flow.feature.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
-import type { ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import { replicasOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
 import {
@@ -27,7 +27,6 @@ import { FlowTracer } from './telemetry/tracer.js';
 
 const OPTIONS = Symbol('flow module options');
 const LOG = Symbol('flow module log');
-const DEFAULT_REPLICAS = 3;
 
 /** What feature modules and applications may inject, one of each per connection. */
 const SHARED: readonly Abstract<object>[] = [
@@ -154,10 +153,6 @@ function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParamet
     replicas: replicasOf(runtime),
     deadLetterRetentionMs: runtime.deadLetterRetention,
   };
-}
-
-function replicasOf(runtime: ResolvedFlowRuntimeOptions): number {
-  return runtime.durability === 'replicated' ? (runtime.replicas ?? DEFAULT_REPLICAS) : 1;
 }
 
 const orchestratorProvider: Provider = {

@@ -15,3 +15,16 @@ export function toMilliseconds(duration: Duration): number {
   }
   return value;
 }
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const;
+
+/** Milliseconds as text in the largest unit that they are a whole number of: `7d`, `36h`, `1500ms`. */
+export function toText(milliseconds: number): string {
+  const [unit, length] = UNITS.find(([, size]) => milliseconds >= size && milliseconds % size === 0) ?? ['ms', 1];
+  return `${milliseconds / length}${unit}`;
+}

@@ -67,3 +67,11 @@ export function checkFlowRuntimeOptions(options: ResolvedFlowRuntimeOptions, con
     context.addIssue({ code: 'custom', path: ['replicas'], message: 'needs durability "replicated"' });
   }
 }
+
+/** Copies with `durability: 'replicated'` when nothing else is said. */
+const DEFAULT_REPLICAS = 3;
+
+/** How many copies of streams and buckets the options ask for. */
+export function replicasOf({ durability, replicas }: ResolvedFlowRuntimeOptions): number {
+  return durability === 'replicated' ? (replicas ?? DEFAULT_REPLICAS) : 1;
+}

@@ -73,12 +73,7 @@ export class FlowOrchestrator
       await this.parts.resources.close();
       throw error;
     }
-    for (const line of describeBoot(
-      plans.map((plan) => plan.graph),
-      connection,
-      options,
-    ))
-      log.log(line);
+    log.log(describeBoot(connection, options, this.runtimes));
     if (plans.length > 0 && !connection.capabilities.keepsConsumersOverCrash) {
       log.warn(
         `nats-server ${connection.capabilities.version} can lose a consumer's place when it is killed, and with it ` +

@@ -1,7 +1,12 @@
+import { toText } from '../../common/duration.js';
+import { FlowNames } from '../../common/names.js';
 import type { FlowContract } from '../contract.js';
 import type { Route, StepNode } from './step-node.js';
 
-/** The graph as indented text: the flow, then a line for each step in the order of declaration. */
+/**
+ * The graph as indented text: the flow and its stream, then a line for each step in the order of declaration, with
+ * where its messages come from, what it makes of what, and where that goes.
+ */
 export function describeGraph(contract: FlowContract, steps: readonly StepNode[]): string {
   const rows = steps.map((node) => [node.name, sourcesOf(node), typesOf(node), targetsOf(node)]);
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -12,7 +17,12 @@ export function describeGraph(contract: FlowContract, steps: readonly StepNode[]
       .trimEnd(),
   );
   const count = steps.length === 1 ? '1 step' : `${steps.length} steps`;
-  return [`flow ${contract.name}: ${count}, track ${contract.track}`, ...lines.map((line) => `  ${line}`)].join('\n');
+  const { stream, allSubjects } = new FlowNames(contract.name);
+  const kept = `stream ${stream} (${allSubjects}), kept ${toText(contract.retentionMs)}`;
+  return [
+    `flow ${contract.name}: ${count}, track ${contract.track}, ${kept}`,
+    ...lines.map((line) => `  ${line}`),
+  ].join('\n');
 }
 
 function sourcesOf(node: StepNode): string {

@@ -39,6 +39,7 @@ export class FlowRuntime {
   private readonly names: FlowNames;
   private readonly cancelled: CancelledRuns;
   private workers: StepWorker[] = [];
+  private fedBy: readonly StepSource[] = [];
 
   constructor(
     readonly graph: FlowGraph,
@@ -61,7 +62,8 @@ export class FlowRuntime {
     );
     const stepSources = new StepSources(this.host.connection, this.host.provision, this.host.log);
     const sources = await Promise.all(nodes.map((node) => stepSources.provision(contract, node, ingest)));
-    await this.reportForgotten(sources.flat());
+    this.fedBy = sources.flat();
+    await this.reportForgotten(this.fedBy);
     await this.cancelled.start();
     const services = this.createServices();
     this.workers = nodes.map((node, at) => this.createWorker(node, sources[at] ?? [], services));
@@ -75,6 +77,11 @@ export class FlowRuntime {
   async stop(deadline: AbortSignal): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.stop(deadline)));
     await this.cancelled.stop();
+  }
+
+  /** The consumers that feed the steps, in the order of the steps; none before the start. */
+  get sources(): readonly StepSource[] {
+    return this.fedBy;
   }
 
   /** Messages held by this process, by step. */

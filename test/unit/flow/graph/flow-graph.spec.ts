@@ -172,7 +172,7 @@ describe('selectRoutes', () => {
 
 it('describes itself for the boot log', () => {
   expect(graphOf(example, flow('orders', { input: Orders.input, output: Receipt })).describe()).toMatchInlineSnapshot(`
-    "flow orders: 5 steps, track run
+    "flow orders: 5 steps, track run, stream FLOW_orders (flow.orders.>), kept 7d
       price    <- start, "orders.created"  Order => Priced     -> charge
       charge   <- price                    Priced => Receipt   -> review (when), confirm (otherwise)
       review   <- charge                   Receipt => Receipt  -> archive
