@@ -74,6 +74,7 @@ export class AppliedKeys {
 
   /** These and `added`, without those that are beyond `limits` at `now` (milliseconds). */
   with(added: readonly Buffer[], limits: RememberLimits, now: number): AppliedKeys {
+    if (this.size === 0 && added.length === 0) return this;
     const second = Math.floor(now / 1000);
     const oldest = second - limits.ageMs / 1000;
     const runs = [...this.runs];

@@ -39,7 +39,7 @@ export function applyBatch<State>(
   let write: AppliedBatch<State>['write'];
   const outcomes: Applied<State>[] = [];
   const hashes: Buffer[] = [];
-  const added = new Set<string>();
+  let added: Set<string> | undefined;
 
   const copy = (): State | undefined => copyOf(codec, key, base, source);
 
@@ -47,7 +47,7 @@ export function applyBatch<State>(
     const { change, blind, hash } = operation.request;
     const existed: boolean = source !== undefined;
     try {
-      const duplicate = hash !== undefined && (base.applied.has(hash) || added.has(hash.toString('latin1')));
+      const duplicate = hash !== undefined && (base.applied.has(hash) || added?.has(hash.toString('latin1')) === true);
       const changed: Change<State> = duplicate ? { kind: 'keep' } : change(blind ? undefined : copy());
       if (changed.kind === 'write') {
         assertSynchronous(changed.state);
@@ -69,6 +69,7 @@ export function applyBatch<State>(
     }
     if (hash !== undefined) {
       hashes.push(hash);
+      added ??= new Set();
       added.add(hash.toString('latin1'));
     }
   }

@@ -33,22 +33,7 @@ export class BucketReader {
     return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
   }
 
-  /** The message at `revision`, whatever its key; {@link ABSENT} when there is none. */
-  async at(revision: number): Promise<{ key: string; entry: StoredEntry } | undefined> {
-    const message = await this.get(
-      `read revision ${revision} of bucket "${this.layout.bucket}"`,
-      { seq: revision },
-      'leader',
-    );
-    if (message === null) return undefined;
-    return { key: this.layout.keyOf(message.subject), entry: this.toEntry(message) };
-  }
-
-  private get(
-    what: string,
-    query: { last_by_subj: string } | { seq: number },
-    consistency: Consistency,
-  ): Promise<StoredMsg | null> {
+  private get(what: string, query: { last_by_subj: string }, consistency: Consistency): Promise<StoredMsg | null> {
     const { manager } = this.connection;
     const direct = consistency === 'any' && this.allowsDirect;
     return this.limit.execute(() =>

@@ -9,8 +9,8 @@ export interface CommitContext<State> {
   readonly codec: StateCodec<State>;
   readonly writer: EntryWriter;
   readonly backoff: Backoff;
-  /** What the store remembers of the key, or `undefined`: a guess. */
-  recall(key: string): StoredEntry | undefined;
+  /** What the store believes of the key, or `undefined` when it has to be read. */
+  recall(key: string): Belief | undefined;
   remember(key: string, entry: StoredEntry): void;
   forget(key: string): void;
   /** The latest revision, from the leader. */
@@ -18,6 +18,13 @@ export interface CommitContext<State> {
   /** The connection is closed for good. */
   isClosed(): boolean;
   readonly meter: CommitMeter;
+}
+
+/** An entry that may be out of date: a write based on it is checked, nothing else may be decided by it. */
+export interface Belief {
+  readonly entry: StoredEntry;
+  /** `remembered`: it was so once. `guessed`: nothing is known of the key. */
+  readonly kind: 'remembered' | 'guessed';
 }
 
 /** Told what happens; every method is called often. */

@@ -56,7 +56,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
       provisioned,
       log: environment.log,
       tracer: environment.tracer ?? new FlowTracer(),
-      meter: (environment.meter ?? new FlowMeter()).store(bucket),
+      meters: environment.meter ?? new FlowMeter(),
     }),
   );
 }

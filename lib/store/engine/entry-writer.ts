@@ -104,15 +104,15 @@ export class PreparedWrite {
   ) {}
 
   /** @throws FlowError when the server refuses the write for good. */
-  async send(): Promise<WriteOutcome> {
-    try {
-      const { sequence } = await this.publish();
-      return { kind: 'stored', entry: this.after(sequence) };
-    } catch (error) {
-      if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
-      if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
-      throw error;
-    }
+  send(): Promise<WriteOutcome> {
+    return this.publish().then(
+      ({ sequence }) => ({ kind: 'stored', entry: this.after(sequence) }),
+      (error: unknown) => {
+        if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
+        if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
+        throw error;
+      },
+    );
   }
 
   /** What `now`, read after the last sending, says. */

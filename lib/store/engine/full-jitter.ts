@@ -12,14 +12,18 @@ export interface Backoff {
  * early, without an error, when `signal` aborts.
  */
 export function fullJitter({ initialMs, maxMs }: Backoff, signal?: AbortSignal): () => Promise<void> {
-  const policy = new ExponentialBackoff({ initialDelay: initialMs, maxDelay: maxMs, generator: fullJitterGenerator });
   let next: IBackoff<unknown> | undefined;
   return async () => {
-    next = next === undefined ? policy.next() : next.next(undefined);
+    // Made when the first pause is due: most operations need none.
+    next = next === undefined ? backoff(initialMs, maxMs).next() : next.next(undefined);
     try {
       await delay(next.duration, undefined, signal === undefined ? {} : { signal });
     } catch (error) {
       if (signal?.aborted !== true) throw error;
     }
   };
+}
+
+function backoff(initialDelay: number, maxDelay: number): ExponentialBackoff<number> {
+  return new ExponentialBackoff({ initialDelay, maxDelay, generator: fullJitterGenerator });
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError, EncodeError, JetStreamRequestError, OutcomeUnknownError } from '../../common/errors.js';
 import { applyBatch, type Applied, type AppliedBatch } from './apply-batch.js';
 import { isPassing } from './bucket-request.js';
-import type { CommitContext } from './commit-context.js';
+import type { Belief, CommitContext } from './commit-context.js';
 import { fullJitter } from './full-jitter.js';
 import type { PendingOperation } from './pending-operation.js';
 import type { StoredEntry } from './stored-entry.js';
@@ -16,11 +16,8 @@ const CONTENDED_MS = 1_000;
 /** Queue length from which settled operations are cleared out. */
 const COMPACT_FROM = 256;
 
-/** The state a batch is applied to, and whether it comes from the leader just now. */
-interface Base {
-  readonly entry: StoredEntry;
-  readonly fresh: boolean;
-}
+/** The state a batch is applied to: from the leader just now, or believed. */
+type Base = Belief | { readonly entry: StoredEntry; readonly kind: 'fresh' };
 
 /**
  * Group commit of one key: operations queue, are applied in order to one state, and committed by one write that
@@ -75,7 +72,11 @@ export class KeyCommits<State> {
 
   /** Fills the batch up to `limit` from the queue. @returns whether there is anything to do. */
   private refill(limit: number): boolean {
-    this.batch = this.batch.filter((operation) => !operation.settled);
+    if (this.batch.some(isSettled)) this.batch = this.batch.filter((operation) => !operation.settled);
+    if (this.batch.length === 0 && this.queue.length <= limit && !this.queue.some(isSettled)) {
+      this.batch = this.queue;
+      this.queue = [];
+    }
     while (this.batch.length < limit && this.queue.length > 0) {
       const taken = this.queue.splice(0, limit - this.batch.length);
       for (const operation of taken) if (!operation.settled) this.batch.push(operation);
@@ -85,15 +86,18 @@ export class KeyCommits<State> {
 
   /** Commits the batch, however many rounds that takes; returns when nobody of it waits any more. */
   private async commit(limit: number): Promise<void> {
-    const pause = fullJitter(this.context.backoff);
-    let base = this.recall();
+    let pause: (() => Promise<void>) | undefined;
+    let base: Base | undefined = this.context.recall(this.key);
     while (this.refill(limit)) {
-      base ??= { entry: await this.readUntilAnswered(), fresh: true };
-      if (!this.refill(limit)) return;
+      if (base === undefined) {
+        base = { entry: await this.readUntilAnswered(), kind: 'fresh' };
+        // Others may have come, and some gone, in the meantime.
+        if (!this.refill(limit)) return;
+      }
       const operations = this.batch;
       const { entry } = base;
       const applied = applyBatch(this.context.codec, this.key, entry, operations);
-      if (applied.write === undefined && !base.fresh) {
+      if (applied.write === undefined && base.kind !== 'fresh') {
         // Nothing to write means nothing proves that the guess was right: ask.
         base = undefined;
         continue;
@@ -108,7 +112,7 @@ export class KeyCommits<State> {
       } catch (error) {
         if (!isBlamable(error)) throw error;
         this.lost();
-        if (!base.fresh) {
+        if (base.kind !== 'fresh') {
           base = undefined;
           continue;
         }
@@ -120,9 +124,13 @@ export class KeyCommits<State> {
         settle(applied.outcomes);
         return this.yieldWhenContended();
       }
-      this.countConflict(operations);
+      const { kind } = base;
       base = undefined;
-      await pause();
+      // A wrong guess is nobody's win.
+      if (kind === 'guessed') continue;
+      this.countConflict(operations);
+      // What was remembered may be long out of date; only losing with a fresh state means that others write right now.
+      if (kind === 'fresh') await (pause ??= fullJitter(this.context.backoff))();
     }
   }
 
@@ -147,7 +155,7 @@ export class KeyCommits<State> {
     const data = write.kind === 'value' ? codec.encode(write.state) : undefined;
     const attempt = writer.prepare(this.key, base, data, { purge: write.kind === 'deletion' && write.purge, hashes });
     for (const operation of this.batch) operation.sent = true;
-    const pause = fullJitter(this.context.backoff);
+    let pause: (() => Promise<void>) | undefined;
     const started = performance.now();
     let uncertain = false;
     for (;;) {
@@ -179,7 +187,7 @@ export class KeyCommits<State> {
           'every caller gave up',
         );
       this.context.meter.retry();
-      await pause();
+      await (pause ??= fullJitter(this.context.backoff))();
     }
   }
 
@@ -227,21 +235,16 @@ export class KeyCommits<State> {
     await delay(Math.random() * Math.min(50, 2 + 2 * this.lastWriteMs));
   }
 
-  private recall(): Base | undefined {
-    const entry = this.context.recall(this.key);
-    return entry === undefined ? undefined : { entry, fresh: false };
-  }
-
   /** The leader's answer, asked for until it comes; while anybody waits for it. */
   private async readUntilAnswered(): Promise<StoredEntry> {
-    const pause = fullJitter(this.context.backoff);
+    let pause: (() => Promise<void>) | undefined;
     for (;;) {
       try {
         return await this.context.read(this.key);
       } catch (error) {
         if (!isPassing(error) || !this.anybodyWaits() || this.context.isClosed()) throw error;
         this.context.meter.retry();
-        await pause();
+        await (pause ??= fullJitter(this.context.backoff))();
       }
     }
   }
@@ -254,6 +257,10 @@ export class KeyCommits<State> {
     this.queue = this.queue.filter((operation) => !operation.settled);
     this.compactAt = Math.max(COMPACT_FROM, this.queue.length * 2);
   }
+}
+
+function isSettled(operation: { readonly settled: boolean }): boolean {
+  return operation.settled;
 }
 
 /** Whether the error lies in the value, and so with one of the operations of a batch. */

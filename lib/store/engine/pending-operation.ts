@@ -38,6 +38,7 @@ export class PendingOperation<State> {
   /** Its write is on the way or was, and the outcome is not known. */
   sent = false;
   settled = false;
+  private cancel: (() => void) | undefined;
   private resolvePromise!: (result: OperationResult<State>) => void;
   private rejectPromise!: (error: unknown) => void;
 
@@ -51,8 +52,14 @@ export class PendingOperation<State> {
     });
     this.deadline = performance.now() + request.timeoutMs;
     const { signal } = request;
-    if (signal?.aborted) this.cancel();
-    else signal?.addEventListener('abort', this.cancel, { once: true });
+    if (signal === undefined) return;
+    this.cancel = () => {
+      const { what } = request;
+      const where = this.sent ? `${what}, already sent and perhaps applied,` : what;
+      this.reject(new CancelledError(where, { cause: signal.reason }));
+    };
+    if (signal.aborted) this.cancel();
+    else signal.addEventListener('abort', this.cancel, { once: true });
   }
 
   resolve(result: OperationResult<State>): void {
@@ -72,16 +79,10 @@ export class PendingOperation<State> {
     else this.reject(new OperationTimeoutError(what, timeoutMs));
   }
 
-  private readonly cancel = (): void => {
-    const { what, signal } = this.request;
-    const where = this.sent ? `${what}, already sent and perhaps applied,` : what;
-    this.reject(new CancelledError(where, { cause: signal?.reason }));
-  };
-
   private settle(): boolean {
     if (this.settled) return false;
     this.settled = true;
-    this.request.signal?.removeEventListener('abort', this.cancel);
+    if (this.cancel !== undefined) this.request.signal?.removeEventListener('abort', this.cancel);
     this.onSettled();
     return true;
   }

@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import type { AppliedKeys } from './applied-keys.js';
 import type { StoredEntry } from './stored-entry.js';
+import { WriterMarks } from './writer-marks.js';
 
 /** Limits of what a store keeps of the entries it wrote or read last. */
 export interface CacheLimits {
@@ -8,14 +10,27 @@ export interface CacheLimits {
 }
 
 /** Memory of an entry beside its bytes: objects, the key, the map's own. */
-const OVERHEAD_BYTES = 400;
+const OVERHEAD_BYTES = 300;
 
 /**
- * The entries written last, as bytes, so that the next update of a key needs no read. They are guesses: other
- * processes write too. A write based on one is checked by its revision; nothing else may be decided by them.
+ * An entry as few objects as it can be: there are many of them and they live long, which is what costs a garbage
+ * collector. Bytes as text of one byte per character are a single object, an array of bytes is three.
+ */
+interface PackedEntry {
+  readonly revision: number;
+  readonly data: string | undefined;
+  readonly created: number;
+  readonly schemaVersion: number;
+  readonly applied: AppliedKeys;
+  readonly writers: string;
+}
+
+/**
+ * The entries written last, so that the next update of a key needs no read. They are guesses: other processes write
+ * too. A write based on one is checked by its revision; nothing else may be decided by them.
  */
 export class RememberedEntries {
-  private readonly cache: LRUCache<string, StoredEntry>;
+  private readonly cache: LRUCache<string, PackedEntry>;
 
   constructor(limits: CacheLimits) {
     this.cache = new LRUCache({
@@ -25,12 +40,32 @@ export class RememberedEntries {
     });
   }
 
+  /** The entry, in bytes of the caller's own. */
   get(key: string): StoredEntry | undefined {
-    return this.cache.get(key);
+    const packed = this.cache.get(key);
+    if (packed === undefined) return undefined;
+    return {
+      revision: packed.revision,
+      data: packed.data === undefined ? undefined : Buffer.from(packed.data, 'latin1'),
+      created: new Date(packed.created),
+      schemaVersion: packed.schemaVersion,
+      applied: packed.applied,
+      writers: WriterMarks.parse(packed.writers),
+    };
   }
 
   set(key: string, entry: StoredEntry): void {
-    this.cache.set(key, entry);
+    const { revision, data, created, schemaVersion, applied, writers } = entry;
+    const text =
+      data === undefined ? undefined : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
+    this.cache.set(key, {
+      revision,
+      data: text,
+      created: created.getTime(),
+      schemaVersion,
+      applied,
+      writers: writers.text,
+    });
   }
 
   forget(key: string): void {
@@ -48,8 +83,6 @@ export class RememberedEntries {
   }
 }
 
-function sizeOf(entry: StoredEntry, key: string): number {
-  return (
-    OVERHEAD_BYTES + key.length * 2 + (entry.data?.byteLength ?? 0) + entry.applied.bytes + entry.writers.text.length
-  );
+function sizeOf(entry: PackedEntry, key: string): number {
+  return OVERHEAD_BYTES + key.length + (entry.data?.length ?? 0) + entry.applied.bytes + entry.writers.length;
 }

@@ -1,4 +1,4 @@
-import { clone, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { clone, ScalarType, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { codecFor, type MessageOf, type MessageSchema } from '../../codec/message-schema.js';
 import type { MessageCodec } from '../../codec/message-codec.js';
 import { DecodeError, EncodeError } from '../../common/errors.js';
@@ -22,6 +22,8 @@ export class StateCodec<State> {
     private readonly codec: MessageCodec<State>,
     /** An independent copy of a state. */
     readonly copy: (state: State) => State,
+    /** Decoded states are views into their bytes. */
+    private readonly sharesMemory: boolean,
     private readonly options: StateCodecOptions<State>,
   ) {}
 
@@ -32,7 +34,7 @@ export class StateCodec<State> {
       schema.kind === 'json'
         ? (state: MessageOf<S>) => codec.decode(codec.encode(state))
         : (state: MessageOf<S>) => clone<DescMessage>(schema, state as MessageShape<DescMessage>) as MessageOf<S>;
-    return new StateCodec(codec, copy, options);
+    return new StateCodec(codec, copy, schema.kind !== 'json' && hasBytes(schema), options);
   }
 
   /** Content type of the values. */
@@ -46,7 +48,7 @@ export class StateCodec<State> {
    * @throws DecodeError naming bucket, key and revision.
    */
   decode(key: string, entry: { readonly revision: number; readonly schemaVersion: number }, data: Uint8Array): State {
-    const state = this.decodeBytes(key, entry.revision, data.slice());
+    const state = this.decodeBytes(key, entry.revision, this.sharesMemory ? data.slice() : data);
     const { migrate, schemaVersion } = this.options;
     if (migrate === undefined || entry.schemaVersion >= schemaVersion) return state;
     return migrate(state, entry.schemaVersion) ?? state;
@@ -76,4 +78,13 @@ export class StateCodec<State> {
       );
     }
   }
+}
+
+/** Whether a message of the type can hold a `bytes` field, at any depth; those are decoded as views. */
+function hasBytes(schema: DescMessage, seen = new Set<DescMessage>()): boolean {
+  if (seen.has(schema)) return false;
+  seen.add(schema);
+  return schema.fields.some(
+    ({ scalar, message }) => scalar === ScalarType.BYTES || (message !== undefined && hasBytes(message, seen)),
+  );
 }

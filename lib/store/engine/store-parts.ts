@@ -2,11 +2,13 @@ import type { StreamState } from '@nats-io/jetstream';
 import { CancelledError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
-import type { StoreMeter } from '../../telemetry/metrics.js';
+import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
+import { AbsenceGuess } from './absence-guess.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { BucketReader } from './bucket-reader.js';
 import { bucketRequest, isPassing } from './bucket-request.js';
 import { BucketWatch, type BucketWatchOptions } from './bucket-watch.js';
+import type { Belief } from './commit-context.js';
 import { EntryWriter } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import type { ResolvedKvObject } from './kv-object.options.js';
@@ -16,6 +18,7 @@ import type { ProvisionedBucket } from './provision-bucket.js';
 import { RememberedEntries } from './remembered-entries.js';
 import type { StateCodec } from './state-codec.js';
 import type { StoreConnection } from './store-connection.js';
+import { ABSENT, type StoredEntry } from './stored-entry.js';
 import { KeySpace } from './store-key.js';
 
 /** What an `ObjectStore` is made of. */
@@ -28,7 +31,7 @@ export interface StorePartsInit<R extends AnyKvReducer> {
   readonly provisioned: ProvisionedBucket;
   readonly log: Log;
   readonly tracer: FlowTracer;
-  readonly meter: StoreMeter;
+  readonly meters: FlowMeter;
 }
 
 /** The parts of one `ObjectStore`, wired. */
@@ -41,11 +44,15 @@ export class StoreParts<R extends AnyKvReducer> {
   readonly reader: BucketReader;
   readonly remembered: RememberedEntries;
   readonly queue: OperationQueue<StateOf<R>>;
+  private readonly absence = new AbsenceGuess();
   private readonly watches = new Set<() => void>();
+  private readonly meter: StoreMeter;
   private readonly unlisten: () => void;
 
   constructor(private readonly init: StorePartsInit<R>) {
-    const { connection, layout, codec, settings, provisioned, meter } = init;
+    const { connection, layout, codec, settings, provisioned } = init;
+    const meter = init.meters.store(layout.bucket);
+    this.meter = meter;
     this.connection = connection;
     this.layout = layout;
     this.codec = codec;
@@ -61,10 +68,10 @@ export class StoreParts<R extends AnyKvReducer> {
         codec,
         writer: new EntryWriter(connection, layout, { contentType: codec.contentType, schemaVersion, remember }),
         backoff: settings.backoff,
-        recall: (key) => this.remembered.get(key),
+        recall: (key) => this.recall(key),
         remember: (key, entry) => this.remembered.set(key, entry),
         forget: (key) => this.remembered.forget(key),
-        read: (key) => this.reader.latest(key),
+        read: (key) => this.readForWrite(key),
         isClosed: () => connection.status === 'closed',
         meter,
       },
@@ -76,17 +83,32 @@ export class StoreParts<R extends AnyKvReducer> {
     });
   }
 
+  private recall(key: string): Belief | undefined {
+    const entry = this.remembered.get(key);
+    if (entry !== undefined) return { entry, kind: 'remembered' };
+    return this.absence.likely ? { entry: ABSENT, kind: 'guessed' } : undefined;
+  }
+
+  private async readForWrite(key: string): Promise<StoredEntry> {
+    const entry = await this.reader.latest(key);
+    this.absence.seen(entry.revision > 0);
+    return entry;
+  }
+
   /** Runs an operation inside a span and measures it. */
   observe<T>(operation: string, key: string, fn: () => Promise<T>): Promise<T> {
-    const { tracer, meter } = this.init;
-    return tracer.storeOperation(operation, { bucket: this.layout.bucket, key }, async () => {
-      const started = performance.now();
-      try {
-        return await fn();
-      } finally {
-        meter.operation(operation, performance.now() - started);
-      }
-    });
+    const { tracer, meters } = this.init;
+    const target = { bucket: this.layout.bucket, key };
+    return tracer.storeOperation(operation, target, meters.enabled ? () => this.measure(operation, fn) : fn);
+  }
+
+  private async measure<T>(operation: string, fn: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    try {
+      return await fn();
+    } finally {
+      this.meter.operation(operation, performance.now() - started);
+    }
   }
 
   /** The outcome of a read, repeated while the server is away, for as long as an operation may take. */
@@ -100,7 +122,7 @@ export class StoreParts<R extends AnyKvReducer> {
         return await read();
       } catch (error) {
         if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
-        this.init.meter.retry();
+        this.meter.retry();
         await pause();
       }
     }

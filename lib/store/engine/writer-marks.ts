@@ -50,12 +50,6 @@ export class WriterMarks {
     return mark === undefined ? undefined : parseInt(mark.slice(prefix.length), 36);
   }
 
-  /** How many writers other than `writerId` are remembered. */
-  others(writerId: string): number {
-    if (this.isEmpty) return 0;
-    return this.text.split(',').filter((mark) => !mark.startsWith(`${writerId}=`)).length;
-  }
-
   /** These, with the writer's commit first. */
   with(writerId: string, commit: number): WriterMarks {
     const mark = `${writerId}=${commit.toString(36)}`;
