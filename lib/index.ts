@@ -81,6 +81,7 @@ export {
   MessageTooLargeError,
   NotFoundError,
   PublishTimeoutError,
+  RedriveError,
   RunCancelledError,
   RunFailedError,
   StepTimeoutError,

@@ -195,6 +195,26 @@ export class NotFoundError extends FlowError {
   }
 }
 
+/** Some dead letters could not be redriven; they stay. */
+export class RedriveError extends FlowError {
+  /** The error of each of them, by the letter's id. */
+  readonly failures: ReadonlyMap<string, unknown>;
+  /** How many were redriven. */
+  readonly redriven: number;
+
+  constructor(redriven: number, failures: ReadonlyMap<string, unknown>) {
+    const [first] = failures;
+    super(
+      'REDRIVE',
+      `${redriven} dead letters were redriven, ${failures.size} could not be; the first of those is "${first?.[0]}": ` +
+        `${String(first?.[1])}.`,
+      { cause: first?.[1] },
+    );
+    this.redriven = redriven;
+    this.failures = failures;
+  }
+}
+
 /** The message with its headers is larger than the server takes (`max_payload`); repeating it cannot help. */
 export class MessageTooLargeError extends EncodeError {
   constructor(subject: string, bytes: number, maxBytes: number) {

@@ -32,6 +32,18 @@ export function isValidName(name: string): boolean {
 /** What a valid name looks like, to end an error message with. */
 export const NAME_RULE = 'use 1 to 64 letters, digits, "-" and "_"';
 
+/** Longest run id, as a token: subjects go into lines of the protocol, which servers bound at 4,096 bytes. */
+const LONGEST_RUN_ID = 512;
+
+/** Why something cannot be a run id, as the end of a sentence; `undefined` when it can. */
+export function runIdProblem(runId: unknown): string | undefined {
+  if (typeof runId !== 'string') return `is no text but ${runId === null ? 'null' : `of type ${typeof runId}`}`;
+  if (runId === '') return 'is empty';
+  const { length } = escapeToken(runId);
+  if (length <= LONGEST_RUN_ID) return undefined;
+  return `is too long: ${length} characters as part of a subject, ${LONGEST_RUN_ID} fit`;
+}
+
 const UNSAFE = /[^A-Za-z0-9_/-]/gu;
 
 /**
@@ -139,6 +151,11 @@ export class FlowNames {
     return index === '' ? base : `${base}.${index}`;
   }
 
+  /** Subject of the payload of a dead letter that cannot hold it. */
+  deadPayloadSubject(step: string, runId: string, index: string): string {
+    return this.deadSubject(step, runId, index).replace('flow.dead.', 'flow.dead_payload.');
+  }
+
   /** Durable consumer of a step's own messages on the flow's stream. */
   stepConsumer(step: string): string {
     return `step_${step}`;
@@ -158,8 +175,8 @@ export class FlowNames {
 /** The stream of all dead letters. */
 export const DEAD_STREAM = 'FLOW_DEAD';
 
-/** All subjects of {@link DEAD_STREAM}. */
-export const DEAD_SUBJECTS = 'flow.dead.>';
+/** All subjects of {@link DEAD_STREAM}: the letters, and payloads that did not fit into theirs. */
+export const DEAD_SUBJECTS: readonly string[] = ['flow.dead.>', 'flow.dead_payload.>'];
 
 /** The stream of pause requests; they outlive the flows' retention. */
 export const CONTROL_STREAM = 'FLOW_CONTROL';
@@ -181,4 +198,4 @@ export function deadFilter(flow?: string, step?: string): string {
 }
 
 /** Flow names that would collide with the library's own subjects and streams; so would any that ends in `_IN`. */
-export const RESERVED_FLOW_NAMES: readonly string[] = ['dead', 'DEAD', 'control', 'CONTROL'];
+export const RESERVED_FLOW_NAMES: readonly string[] = ['dead', 'dead_payload', 'DEAD', 'control', 'CONTROL'];

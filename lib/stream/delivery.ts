@@ -1,4 +1,10 @@
-import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import {
+  ClosedConnectionError,
+  DrainingConnectionError,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import { AckTimeoutError } from '../common/errors.js';
 import { readDeliveryInfo, type DeliveryInfo } from './delivery-info.js';
 
@@ -108,7 +114,7 @@ export class Delivery {
 
   /** Still being worked on: the server's ack wait starts anew. Nothing when the delivery is settled. */
   extend(): void {
-    if (!this.#settled) this.#raw.respond(PROGRESS);
+    if (!this.#settled) this.#say(PROGRESS);
   }
 
   get #parsed(): DeliveryInfo {
@@ -119,7 +125,17 @@ export class Delivery {
   #settle(payload: Uint8Array): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#raw.respond(payload);
+    this.#say(payload);
+  }
+
+  #say(payload: Uint8Array): void {
+    try {
+      this.#raw.respond(payload);
+    } catch (error) {
+      // Closed for good, maybe by the application whose connection it is: nothing can be said any more, and the
+      // server delivers the message again after its ack wait.
+      if (!(error instanceof ClosedConnectionError || error instanceof DrainingConnectionError)) throw error;
+    }
   }
 
   async #requestAck(timeoutMs: number): Promise<void> {

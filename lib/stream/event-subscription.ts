@@ -4,8 +4,8 @@ import type { StreamConnection } from './stream-connection.js';
 /** What comes over a plain subscription, and what may have been missed. */
 export interface EventSubscriptionOptions {
   readonly subject: string;
-  /** One message, in the order of arrival. */
-  onEvent(data: Uint8Array): void;
+  /** One message, in the order of arrival, and its sequence when a stream repeated it (else 0). */
+  onEvent(data: Uint8Array, sequence: number): void;
   /** The connection was lost and is back: events in between are gone, so look at the truth. */
   onGap(): void;
   onError(error: FlowError): void;
@@ -25,12 +25,15 @@ export class EventSubscription {
         if (error) {
           options.onError(new ConnectionError(`The subscription of "${options.subject}" failed`, { cause: error }));
         } else {
-          options.onEvent(message.data);
+          options.onEvent(message.data, Number(message.headers?.get('Nats-Sequence') ?? 0));
         }
       },
     });
     const stopListening = connection.onStatus((status) => {
       if (status === 'connected') options.onGap();
+      else if (status === 'closed') {
+        options.onError(new ConnectionError(`The connection is closed; nothing more arrives on "${options.subject}".`));
+      }
     });
     const close = (): void => {
       stopListening();

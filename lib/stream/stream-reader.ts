@@ -34,6 +34,16 @@ export function readBySequence(
 }
 
 /**
+ * The sequence of the newest message that a stream has stored, deleted or not; 0 when it never stored any.
+ *
+ * @throws JetStreamRequestError when the stream does not exist.
+ */
+export async function lastSequence(connection: StreamConnection, stream: string): Promise<number> {
+  const what = `look for the last sequence of stream "${stream}"`;
+  return (await callApi(what, () => connection.manager.streams.info(stream))).state.last_seq;
+}
+
+/**
  * Removes one message. The bytes are marked as deleted, not overwritten.
  *
  * @returns false when there is no such message (any more).

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { codecFor, type MessageOf, type MessageSchema } from '../../codec/message-schema.js';
 import { CancelledError, ConfigurationError } from '../../common/errors.js';
-import { FlowNames } from '../../common/names.js';
+import { FlowNames, runIdProblem } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { FlowContract } from '../contract.js';
 import { requestPause } from '../control/pause-control.js';
@@ -39,8 +39,8 @@ export class FlowClient {
    * Starts a run. When the promise resolves, the server has stored the run's first message, and it will reach
    * its steps. Repeat a start that failed with the same `runId`: it continues where the first came to.
    *
-   * @throws EncodeError when `input` is not of the contract's type; MessageTooLargeError; PublishTimeoutError or
-   * ConnectionError when the server does not answer (whether the run started is not known then).
+   * @throws ConfigurationError when `runId` is empty or too long; EncodeError when `input` is not of the contract's
+   * type or the metadata is too long; MessageTooLargeError; PublishTimeoutError or ConnectionError when the server does not answer (whether the run started is not known then).
    */
   async start<I extends MessageSchema, O extends MessageSchema>(
     contract: FlowContract<I, O>,
@@ -48,23 +48,20 @@ export class FlowClient {
     options: StartOptions = {},
   ): Promise<FlowRun<MessageOf<O>>> {
     const { runId = randomUUID(), metadata = {}, signal } = options;
-    if (runId === '') throw new ConfigurationError(`Start of flow "${contract.name}"`, ['runId must not be empty.']);
+    checkRunId(contract, runId);
     const data = codecFor(contract.input).encode(input);
+    const header = metadataHeader(metadata);
     await this.streams.provisionFlow(contract);
     if (signal?.aborted) throw new CancelledError(`Starting run "${runId}"`, { cause: signal.reason });
     const access = this.accessOf(contract);
     const names = new FlowNames(contract.name);
     const run = newRun(contract.name, runId, Date.now(), metadata);
-    // Both at once: the order of the two does not matter, since whoever ends the run first makes its record.
-    await Promise.all([
-      contract.track === 'none' ? undefined : access.runs.create(run),
-      this.sender.send({
-        subject: names.startSubject(runId),
-        destination: `flow.${contract.name}.start`,
-        data,
-        metadata: metadataHeader(metadata),
-      }),
-    ]);
+    const destination = `flow.${contract.name}.start`;
+    const sent = this.sender.send({ subject: names.startSubject(runId), destination, data, metadata: header });
+    // Both at once: the order of the two does not matter, since whoever ends the run first makes its record. Only
+    // what may be refused for its size is sent first: a run that never begins must leave no record.
+    if (data.length > (this.connection.nats.info?.max_payload ?? 0) / 2) await sent;
+    await Promise.all([sent, contract.track === 'none' ? undefined : access.runs.begin(run)]);
     return new FlowRun(runId, access);
   }
 
@@ -73,6 +70,7 @@ export class FlowClient {
     contract: FlowContract<I, O>,
     runId: string,
   ): FlowRun<MessageOf<O>> {
+    checkRunId(contract, runId);
     return new FlowRun(runId, this.accessOf(contract));
   }
 
@@ -101,4 +99,9 @@ export class FlowClient {
     }
     return access as FlowRunAccess<MessageOf<O>>;
   }
+}
+
+function checkRunId({ name }: FlowContract, runId: string): void {
+  const problem = runIdProblem(runId);
+  if (problem !== undefined) throw new ConfigurationError(`Run of flow "${name}"`, [`its runId ${problem}.`]);
 }

@@ -7,12 +7,21 @@ import {
   HeaderSchema,
   type DeadLetter,
   type DeadReason,
+  type Header,
 } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { toFailure } from '../runs/failure.js';
-import { markDead, newRun, settlementKey } from '../runs/run-record.js';
+import { deathOf, markDead, settlementKey } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
+import type { FirstRecord } from '../runtime/first-record.js';
 import type { StepMessage } from '../runtime/step-message.js';
+
+/** Header values beyond this are left out of a letter that is too large with them. */
+const LONGEST_HEADER = 256;
+const MOST_HEADERS = 64;
+/** Texts of the failure in such a letter. */
+const SHORT_TEXT = 512;
+const NOTHING = new Uint8Array(0);
 
 /** Writes what a step gave up into the dead letters, and marks its run as failed. */
 export class DeadLetterWriter {
@@ -21,6 +30,7 @@ export class DeadLetterWriter {
     private readonly names: FlowNames,
     /** `undefined` when the flow keeps no run records. */
     private readonly runs: RunStore | undefined,
+    private readonly first: FirstRecord,
     private readonly instance: string,
   ) {}
 
@@ -29,12 +39,13 @@ export class DeadLetterWriter {
    * this has resolved may the message be acknowledged.
    */
   async write(step: string, message: StepMessage, reason: DeadReason, error: unknown): Promise<void> {
-    const letter = this.letterOf(step, message, reason, error);
-    await this.store(letter, message);
+    await this.store(this.letterOf(step, message, reason, error), error);
+    const key = settlementKey(step, message.index);
+    const death = deathOf(key, message.delivery.stream, message.delivery.sequence);
     await this.runs?.update(
       message.runId,
-      (run) => markDead(run, settlementKey(step, message.index), toFailure(error)),
-      () => newRun(this.names.flow, message.runId, message.delivery.time.getTime(), message.metadata),
+      (run) => markDead(run, key, death, toFailure(error)),
+      () => this.first.of(message),
     );
   }
 
@@ -60,17 +71,40 @@ export class DeadLetterWriter {
     });
   }
 
-  private async store(letter: DeadLetter, message: StepMessage): Promise<void> {
-    const subject = this.names.deadSubject(letter.step, letter.runId, letter.index);
+  /** A letter that the server finds too large is stored without its payload, which gets a message of its own. */
+  private async store(letter: DeadLetter, error: unknown): Promise<void> {
     // One letter per delivered message, also when the acknowledgement was lost and it is written again.
     const messageId = `${letter.stream}:${letter.sequence}:${letter.step}`;
+    if (await this.fits(letter, messageId)) return;
+    const { publisher } = this.connection;
+    const payloadSubject = this.names.deadPayloadSubject(letter.step, letter.runId, letter.index);
+    // Without a message id: a payload as large as the server takes leaves no room for a header.
+    await publisher.publish(payloadSubject, letter.payload);
+    const apart: DeadLetter = { ...letter, payload: NOTHING, payloadApart: true };
+    if (await this.fits(apart, messageId)) return;
+    const headers = letter.headers.slice(0, MOST_HEADERS).map(shorten);
+    const cut = { ...apart, headers, failure: toFailure(error, SHORT_TEXT) };
+    await this.publish(cut, messageId);
+  }
+
+  private async fits(letter: DeadLetter, messageId: string): Promise<boolean> {
     try {
-      await this.connection.publisher.publish(subject, toBinary(DeadLetterSchema, letter), { messageId });
+      await this.publish(letter, messageId);
+      return true;
     } catch (error) {
-      if (!(error instanceof MessageTooLargeError) || message.delivery.data.length === 0) throw error;
-      letter.payload = new Uint8Array(0);
-      letter.payloadInStream = true;
-      await this.connection.publisher.publish(subject, toBinary(DeadLetterSchema, letter), { messageId });
+      if (error instanceof MessageTooLargeError) return false;
+      throw error;
     }
   }
+
+  private publish(letter: DeadLetter, messageId: string): Promise<unknown> {
+    const subject = this.names.deadSubject(letter.step, letter.runId, letter.index);
+    return this.connection.publisher.publish(subject, toBinary(DeadLetterSchema, letter), { messageId });
+  }
+}
+
+function shorten({ name, values }: Header): Header {
+  const [value = '', ...more] = values;
+  const left = value.length > LONGEST_HEADER || more.length > 0;
+  return create(HeaderSchema, { name, values: [left ? '(left out: too long)' : value] });
 }

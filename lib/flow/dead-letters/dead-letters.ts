@@ -1,14 +1,14 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { timestampDate, timestampMs } from '@bufbuild/protobuf/wkt';
-import { DecodeError, NotFoundError } from '../../common/errors.js';
+import { DecodeError, NotFoundError, RedriveError } from '../../common/errors.js';
 import { DEAD_STREAM, deadFilter, FlowHeader, FlowNames } from '../../common/names.js';
 import { DeadLetterSchema, DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { listMessages } from '../../stream/list-messages.js';
-import { deleteMessage, readBySequence, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
+import { deleteMessage, lastSequence, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
 import type { FlowStreams } from '../runtime/flow-streams.js';
 import type { MessageSender } from '../runtime/message-sender.js';
-import { settlementKey, unmarkDead } from '../runs/run-record.js';
+import { deathOf, discardDead, settlementKey, unmarkDead } from '../runs/run-record.js';
 import { RunStore } from '../runs/run-store.js';
 
 const PREFIX = 'flow.dead.';
@@ -57,7 +57,7 @@ export interface DeadLetterEntry {
   readonly stream: string;
   readonly sequence: number;
   readonly headers: ReadonlyMap<string, readonly string[]>;
-  /** The message's bytes, as they were delivered; absent when they were too large for the letter and are past the stream's retention. */
+  /** The message's bytes, as they were delivered; absent when the letter was redriven or discarded just now. */
   readonly payload?: Uint8Array;
   /** The process that gave it up. */
   readonly instance: string;
@@ -84,15 +84,7 @@ export class DeadLetters {
   /** The dead letters, oldest first, read as they are iterated. */
   async *list(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetterEntry, void, undefined> {
     await this.streams.provisionShared();
-    const options = { limit: filter.limit ?? Infinity };
-    for await (const message of listMessages(
-      this.connection,
-      DEAD_STREAM,
-      deadFilter(filter.flow, filter.step),
-      options,
-    )) {
-      yield await this.open(message);
-    }
+    for await (const message of this.messages(filter)) yield await this.open(message);
   }
 
   /** One dead letter, or `undefined` when there is none of this id. */
@@ -105,41 +97,54 @@ export class DeadLetters {
    * Sends the message to its step again, with all its attempts before it, and takes it out of the dead letters.
    * The run goes on there. Callers at the same time, and repetitions after a crash, send it once.
    *
-   * @throws NotFoundError when there is no such letter, or its payload is past the stream's retention.
+   * @throws NotFoundError when there is no such letter; MessageTooLargeError when the message leaves the server no
+   * room for the headers it needs to be sent again. The letter stays then.
    */
   async redrive(id: string): Promise<void> {
     const message = await this.require(id);
     const letter = decode(message);
-    const payload = await this.payloadOf(letter);
-    if (payload === undefined) {
-      throw new NotFoundError(`The payload of dead letter "${id}" is no longer in stream "${letter.stream}".`);
-    }
-    await this.release(letter, true);
     const names = new FlowNames(letter.flow);
     const subject = names.stepSubject(letter.step, letter.runId, letter.index);
+    const payload = await this.payloadOf(letter);
+    if (payload === undefined) throw new NotFoundError(`The payload of dead letter "${id}" is gone.`);
     await this.sender.send({
       subject,
       destination: `flow.${letter.flow}.step.${letter.step}`,
-      data: payload,
+      data: payload.data,
       metadata: headerOf(letter, FlowHeader.metadata),
       redriven: Number(headerOf(letter, FlowHeader.redriven) ?? 0) + 1,
       // It takes the place of the message that failed; one that came from outside has none yet.
       replaces: letter.subject === subject ? Number(letter.sequence) : 0,
     });
-    await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
+    const { key, death } = nameOf(letter);
+    await this.runsOf(letter.flow).update(letter.runId, (run) => unmarkDead(run, key, death, Date.now()));
+    await this.remove(message, letter);
   }
 
   /**
-   * Redrives every letter that the filter names.
+   * Redrives every letter that the filter names and that is there now; one that fails again meanwhile stays. A letter
+   * that cannot be redriven does not keep the others.
    *
    * @returns how many.
+   * @throws RedriveError when some could not be redriven.
    */
   async redriveAll(filter: DeadLetterFilter = {}): Promise<number> {
+    await this.streams.provisionShared();
+    const last = await lastSequence(this.connection, DEAD_STREAM);
+    const failures = new Map<string, unknown>();
     let count = 0;
-    for await (const { id } of this.list(filter)) {
-      await this.redrive(id);
-      count += 1;
+    for await (const { subject, sequence } of this.messages(filter)) {
+      if (sequence > last) break;
+      const id = subject.slice(PREFIX.length);
+      try {
+        await this.redrive(id);
+        count += 1;
+      } catch (error) {
+        // Gone: somebody else redrove or discarded it first.
+        if (!(error instanceof NotFoundError)) failures.set(id, error);
+      }
     }
+    if (failures.size > 0) throw new RedriveError(count, failures);
     return count;
   }
 
@@ -150,8 +155,14 @@ export class DeadLetters {
    */
   async discard(id: string): Promise<void> {
     const message = await this.require(id);
-    await this.release(decode(message), false);
-    await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
+    const letter = decode(message);
+    const { key, death } = nameOf(letter);
+    await this.runsOf(letter.flow).update(letter.runId, (run) => discardDead(run, key, death));
+    await this.remove(message, letter);
+  }
+
+  private messages({ flow, step, limit = Infinity }: DeadLetterFilter): AsyncGenerator<StoredMessage, void, undefined> {
+    return listMessages(this.connection, DEAD_STREAM, deadFilter(flow, step), { limit });
   }
 
   private async read(id: string): Promise<StoredMessage | undefined> {
@@ -172,21 +183,28 @@ export class DeadLetters {
     return runs;
   }
 
-  private async release(letter: DeadLetter, sentAgain: boolean): Promise<void> {
-    const key = settlementKey(letter.step, letter.index);
-    await this.runsOf(letter.flow).update(letter.runId, (run) => unmarkDead(run, key, sentAgain, Date.now()));
-  }
-
   private async open(message: StoredMessage): Promise<DeadLetterEntry> {
     const letter = decode(message);
-    return toEntry(message, letter, await this.payloadOf(letter));
+    return toEntry(message, letter, (await this.payloadOf(letter))?.data);
   }
 
-  /** A payload that was too large for the letter still lies where it was delivered from. */
-  private async payloadOf(letter: DeadLetter): Promise<Uint8Array | undefined> {
-    if (!letter.payloadInStream) return letter.payload;
-    return (await readBySequence(this.connection, letter.stream, Number(letter.sequence)))?.data;
+  /** A payload that was too large for the letter is a message of its own. */
+  private async payloadOf(letter: DeadLetter): Promise<{ data: Uint8Array; sequence?: number } | undefined> {
+    if (!letter.payloadApart) return { data: letter.payload };
+    const subject = new FlowNames(letter.flow).deadPayloadSubject(letter.step, letter.runId, letter.index);
+    return readLastBySubject(this.connection, DEAD_STREAM, subject);
   }
+
+  private async remove(message: StoredMessage, letter: DeadLetter): Promise<void> {
+    const payload = letter.payloadApart ? await this.payloadOf(letter) : undefined;
+    await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
+    if (payload?.sequence !== undefined) await deleteMessage(this.connection, DEAD_STREAM, payload.sequence);
+  }
+}
+
+function nameOf(letter: DeadLetter): { key: string; death: string } {
+  const key = settlementKey(letter.step, letter.index);
+  return { key, death: deathOf(key, letter.stream, letter.sequence) };
 }
 
 function decode(message: StoredMessage): DeadLetter {
@@ -224,7 +242,7 @@ function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array
     stream: letter.stream,
     sequence: Number(letter.sequence),
     headers: new Map(letter.headers.map((header) => [header.name, header.values])),
-    payload,
+    ...(payload !== undefined && { payload }),
     instance: letter.instance,
   };
 }

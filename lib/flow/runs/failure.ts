@@ -1,20 +1,23 @@
 import { create } from '@bufbuild/protobuf';
 import { FailureSchema, type Failure } from '../../codec/gen/flow/v1/run_pb.js';
+import { describeThrown, textOf } from '../../common/describe-thrown.js';
 
-/** Stored texts are cut here, so that a failure always fits beside its message. */
+/** Stored texts are cut here, so that a failure fits beside its message. */
 const LONGEST_TEXT = 8_192;
 const LONGEST_CHAIN = 8;
 
-/** An error, or whatever else was thrown, as it is stored with a run or a dead letter. */
-export function toFailure(error: unknown): Failure {
-  if (!(error instanceof Error))
-    return create(FailureSchema, { name: typeof error, message: shorten(describe(error)) });
+/** An error, or whatever else was thrown, as it is stored with a run or a dead letter. Never throws. */
+export function toFailure(error: unknown, longestText = LONGEST_TEXT): Failure {
+  const shorten = (text: string): string => (text.length <= longestText ? text : `${text.slice(0, longestText)}…`);
+  if (!(error instanceof Error)) {
+    return create(FailureSchema, { name: typeof error, message: shorten(describeThrown(error)) });
+  }
   return create(FailureSchema, {
-    name: error.name,
-    code: codeOf(error),
-    message: shorten(error.message),
-    stack: shorten(error.stack ?? ''),
-    causes: causesOf(error),
+    name: shorten(textOf(() => error.name)),
+    code: shorten(codeOf(error)),
+    message: shorten(textOf(() => error.message)),
+    stack: shorten(textOf(() => error.stack ?? '')),
+    causes: causesOf(error).map(shorten),
   });
 }
 
@@ -25,20 +28,10 @@ function codeOf(error: Error): string {
 
 function causesOf(error: Error): string[] {
   const causes: string[] = [];
-  let cause = error.cause;
+  let { cause } = error;
   while (cause !== undefined && causes.length < LONGEST_CHAIN) {
-    causes.push(shorten(describe(cause)));
+    causes.push(describeThrown(cause));
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return causes;
-}
-
-function describe(thrown: unknown): string {
-  if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`;
-  if (typeof thrown === 'object' && thrown !== null) return Object.prototype.toString.call(thrown);
-  return String(thrown);
-}
-
-function shorten(text: string): string {
-  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }

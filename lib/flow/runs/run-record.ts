@@ -12,21 +12,42 @@ export function settlementKey(step: string, index: string): string {
   return index === '' ? step : `${step}.${index}`;
 }
 
-/** The record of a run that has just been accepted: one message on its way. */
+/** Stands in {@link Run.entered} for the entry that clients start: they do not know its name. */
+export const START_ENTRY = '';
+
+/** The record of a run that has just been accepted: one message on its way to each of `entries`. */
 export function newRun(
   flow: string,
   runId: string,
   startedAtMs: number,
   metadata: Readonly<Record<string, string>>,
+  entries: readonly string[] = [START_ENTRY],
 ): Run {
   return create(RunSchema, {
     flow,
     runId,
     state: RunState.RUNNING,
     startedAt: timestampFromMs(startedAtMs),
-    pending: 1,
+    pending: entries.length,
+    entered: [...entries],
     metadata: { ...metadata },
   });
+}
+
+/**
+ * Counts messages that come to further entries of a run; to each entry one counts, whatever comes there again. A
+ * run that had completed goes on.
+ */
+export function enter(run: Run, entries: readonly string[]): boolean {
+  const further = entries.filter((entry) => !run.entered.includes(entry));
+  if (further.length === 0 || run.state === RunState.CANCELLED) return false;
+  run.entered.push(...further);
+  run.pending += further.length;
+  if (run.state === RunState.COMPLETED) {
+    run.state = RunState.RUNNING;
+    run.finishedAt = undefined;
+  }
+  return true;
 }
 
 /** What one message's completion does to its run. */
@@ -72,31 +93,38 @@ function recordStep(run: Run, step: StepRecord | undefined): boolean {
   return true;
 }
 
+/** Names one delivered message in {@link Run.dead}: a redriven one is another message under the same key. */
+export function deathOf(key: string, stream: string, sequence: number | bigint): string {
+  return `${key}@${stream}:${sequence}`;
+}
+
 /** Marks the run as failed at one message; what runs elsewhere in it goes on. */
-export function markDead(run: Run, key: string, failure: Failure): boolean {
-  if (isSettled(run, key) || run.dead.includes(key)) return false;
-  run.dead.push(key);
+export function markDead(run: Run, key: string, death: string, failure: Failure): boolean {
+  if (isSettled(run, key) || run.dead.includes(death)) return false;
+  run.dead.push(death);
   run.failure = failure;
   run.state = RunState.FAILED;
   return true;
 }
 
-/** Takes a message out of the dead ones, because it is sent again (`sentAgain`) or was discarded. */
-export function unmarkDead(run: Run, key: string, sentAgain: boolean, nowMs: number): boolean {
-  const at = run.dead.indexOf(key);
+/** A dead message was sent again; that it died again may have been recorded already, which stands. */
+export function unmarkDead(run: Run, key: string, death: string, nowMs: number): boolean {
+  const at = run.dead.indexOf(death);
   if (at < 0 || run.state === RunState.CANCELLED) return false;
-  run.dead.splice(at, 1);
-  if (!sentAgain) {
-    // A discarded message is done, but a run that lost one never counts as completed.
-    run.settled.push(key);
-    run.pending -= 1;
-    return true;
-  }
-  if (run.dead.length === 0) {
-    run.state = RunState.RUNNING;
-    run.failure = undefined;
-    finishWhenDone(run, nowMs);
-  }
+  // Earlier deaths under the key are those of messages that this one took the place of.
+  run.dead = run.dead.filter((other, position) => position > at || !other.startsWith(`${key}@`));
+  if (run.dead.length > 0) return true;
+  run.state = RunState.RUNNING;
+  run.failure = undefined;
+  finishWhenDone(run, nowMs);
+  return true;
+}
+
+/** A dead message was given up: it is done, but stays dead, since a run that lost one never counts as completed. */
+export function discardDead(run: Run, key: string, death: string): boolean {
+  if (!run.dead.includes(death) || isSettled(run, key)) return false;
+  run.settled.push(key);
+  run.pending -= 1;
   return true;
 }
 
@@ -113,6 +141,4 @@ function finishWhenDone(run: Run, nowMs: number): void {
   if (run.pending > 0 || run.state !== RunState.RUNNING) return;
   run.state = RunState.COMPLETED;
   run.finishedAt = timestampFromMs(nowMs);
-  // Nothing can be settled in a completed run, so its keys have done their work.
-  run.settled = [];
 }

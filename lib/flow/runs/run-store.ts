@@ -4,10 +4,12 @@ import { DecodeError, WrongLastSequenceError } from '../../common/errors.js';
 import type { FlowNames } from '../../common/names.js';
 import { RunSchema, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import { readLastBySubject } from '../../stream/stream-reader.js';
+import { ApiCode, isApiError } from '../../stream/jetstream-api.js';
+import { readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
+import { enter } from './run-record.js';
 
 /** A run record and the stream sequence it stands at; 0 when it is not stored. */
-interface StoredRun {
+export interface StoredRun {
   readonly run: Run;
   readonly sequence: number;
 }
@@ -32,13 +34,15 @@ export class RunStore {
     return (await this.readStored(runId))?.run;
   }
 
-  /**
-   * Stores the record of a new run.
-   *
-   * @returns `false` when the run has a record already, which stays as it is.
-   */
-  create(run: Run): Promise<boolean> {
-    return this.tryWrite({ run, sequence: 0 });
+  /** As {@link read}, with the record's sequence. */
+  readStored(runId: string): Promise<StoredRun | undefined> {
+    return this.readRecord(this.names.runSubject(runId));
+  }
+
+  /** Stores the record of a new run, or counts the entries of `run` in the record that is there. */
+  async begin(run: Run): Promise<void> {
+    if (await this.tryWrite({ run, sequence: 0 })) return;
+    await this.update(run.runId, (known) => enter(known, run.entered));
   }
 
   /**
@@ -85,10 +89,19 @@ export class RunStore {
     return known === undefined ? undefined : { run: fromBinary(RunSchema, known.data), sequence: known.sequence };
   }
 
-  private async readStored(runId: string): Promise<StoredRun | undefined> {
-    const message = await readLastBySubject(this.connection, this.names.stream, this.names.runSubject(runId));
-    if (message === undefined) return undefined;
-    return { run: decodeRun(message.data, message.subject), sequence: message.sequence };
+  private async readRecord(subject: string): Promise<StoredRun | undefined> {
+    const message = await this.readMessage(subject);
+    return message && { run: decodeRun(message.data, message.subject), sequence: message.sequence };
+  }
+
+  /** A flow that nobody has started or run yet has no stream, and so no runs. */
+  private async readMessage(subject: string): Promise<StoredMessage | undefined> {
+    try {
+      return await readLastBySubject(this.connection, this.names.stream, subject);
+    } catch (error) {
+      if (isApiError(error, ApiCode.streamNotFound)) return undefined;
+      throw error;
+    }
   }
 }
 

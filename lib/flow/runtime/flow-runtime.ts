@@ -14,6 +14,7 @@ import { RunStore } from '../runs/run-store.js';
 import type { StepHandler } from '../discovery/step-handler.js';
 import type { FlowStreams } from './flow-streams.js';
 import type { InFlightGate } from './in-flight-gate.js';
+import { FirstRecord } from './first-record.js';
 import { MessageSender } from './message-sender.js';
 import { StepCommit } from './step-commit.js';
 import { StepRunner, type FlowServices } from './step-runner.js';
@@ -94,11 +95,14 @@ export class FlowRuntime {
     const { contract } = this.graph;
     const runs = new RunStore(connection, this.names);
     const sender = new MessageSender(connection, tracer, meter);
+    const first = new FirstRecord(this.graph);
+    const tracked = contract.track === 'none' ? undefined : runs;
     return {
       contract,
       runs,
-      commit: new StepCommit(connection, contract, this.names, runs, sender),
-      deadLetters: new DeadLetterWriter(connection, this.names, contract.track === 'none' ? undefined : runs, instance),
+      first,
+      commit: new StepCommit(connection, contract, this.names, runs, sender, first),
+      deadLetters: new DeadLetterWriter(connection, this.names, tracked, first, instance),
       cancelled: this.cancelled,
       tracer,
       meter,

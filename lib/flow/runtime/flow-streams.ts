@@ -55,7 +55,7 @@ export class FlowStreams {
       this.once(DEAD_STREAM, () =>
         this.provision({
           name: DEAD_STREAM,
-          subjects: [DEAD_SUBJECTS],
+          subjects: [...DEAD_SUBJECTS],
           max_msgs_per_subject: 1,
           max_age: this.settings.deadLetterRetentionMs * NANOS_PER_MS,
           duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,

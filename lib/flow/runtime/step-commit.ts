@@ -7,9 +7,10 @@ import { readLastBySubject } from '../../stream/stream-reader.js';
 import type { FlowContract } from '../contract.js';
 import { selectRoutes } from '../graph/select-routes.js';
 import type { StepNode } from '../graph/step-node.js';
-import { isSettled, newRun, settle, settlementKey, type Settlement } from '../runs/run-record.js';
+import { isSettled, settle, settlementKey, type Settlement } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
 import { shapeOf, targetOf, type Target } from './emission.js';
+import type { FirstRecord } from './first-record.js';
 import type { MessageSender } from './message-sender.js';
 import { metadataHeader, type StepMessage } from './step-message.js';
 
@@ -41,6 +42,7 @@ export class StepCommit {
     private readonly names: FlowNames,
     private readonly runs: RunStore,
     private readonly sender: MessageSender,
+    private readonly first: FirstRecord,
   ) {
     this.tracked = contract.track !== 'none';
   }
@@ -139,7 +141,13 @@ export class StepCommit {
     });
     const subject = this.names.outcomeSubject(node.name, message.runId, message.index);
     const destination = `flow.${this.contract.name}.outcome.${node.name}`;
-    const stored = await this.sender.send({ subject, destination, data: toBinary(OutcomeSchema, outcome) });
+    const stored = await this.sender.send({
+      subject,
+      destination,
+      data: toBinary(OutcomeSchema, outcome),
+      // As in the messages to come: if one of those would be too large, then this is, and nothing is decided yet.
+      metadata: metadataHeader(message.metadata),
+    });
     await this.follow(completion, stored ? outcome : ((await this.readOutcome(node, message)) ?? outcome));
   }
 
@@ -186,7 +194,7 @@ export class StepCommit {
     await this.runs.update(
       message.runId,
       (run) => settle(run, settlement, Date.now()),
-      () => newRun(this.contract.name, message.runId, message.delivery.time.getTime(), message.metadata),
+      () => this.first.of(message),
     );
   }
 }

@@ -1,5 +1,5 @@
-import { DecodeError } from '../../common/errors.js';
-import { FlowHeader, unescapeToken } from '../../common/names.js';
+import { DecodeError, EncodeError } from '../../common/errors.js';
+import { FlowHeader, runIdProblem, unescapeToken } from '../../common/names.js';
 import type { Delivery } from '../../stream/delivery.js';
 import type { FlowMessage } from '../flow-context.js';
 import type { StepNode } from '../graph/step-node.js';
@@ -23,6 +23,8 @@ export interface StepMessage {
   readonly input: StepInput;
 }
 
+/** Every message of a run carries its metadata beside its payload. */
+const LONGEST_METADATA = 16_384;
 const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
 
 /** Reads a delivered message. Never throws: what cannot be read is an `error` input, under a name that exists. */
@@ -58,14 +60,23 @@ function placeOf(subject: string, source: 'start' | 'step'): Place {
 
 /** A name every message has, the same at each redelivery. */
 function fallbackPlace(delivery: Delivery): Place {
-  const headers = delivery.headers;
-  const given = headers === undefined ? '' : headers.get(FlowHeader.runId) || headers.get('Nats-Msg-Id');
-  return { runId: given === '' ? `${delivery.stream}-${delivery.sequence}` : given, index: '' };
+  const given = givenRunId(delivery);
+  const usable = given !== '' && runIdProblem(given) === undefined;
+  return { runId: usable ? given : `${delivery.stream}-${delivery.sequence}`, index: '' };
+}
+
+function givenRunId({ headers }: Delivery): string {
+  return headers === undefined ? '' : headers.get(FlowHeader.runId) || headers.get('Nats-Msg-Id');
 }
 
 /** The step's own choice; else what the sender chose; else stream and sequence. */
 function ingestedRunId(delivery: Delivery, node: StepNode, input: unknown): string {
-  return node.runId === undefined ? fallbackPlace(delivery).runId : node.runId(input, toFlowMessage(delivery));
+  const given = node.runId === undefined ? givenRunId(delivery) : node.runId(input, toFlowMessage(delivery));
+  if (given === '' && node.runId === undefined) return fallbackPlace(delivery).runId;
+  const problem = runIdProblem(given);
+  if (problem === undefined) return given;
+  const giver = node.runId === undefined ? 'the message names' : '"runId" gives';
+  throw new DecodeError(`The run id that ${giver} ${problem}`);
 }
 
 /** The message as a handler sees it. */
@@ -81,6 +92,7 @@ export function toFlowMessage(delivery: Delivery): FlowMessage {
 
 function readMetadata(text: string): Readonly<Record<string, string>> {
   if (text === '') return NO_METADATA;
+  if (text.length > LONGEST_METADATA) throw new DecodeError(metadataTooLong(text.length));
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -97,7 +109,18 @@ function readMetadata(text: string): Readonly<Record<string, string>> {
   return parsed as Record<string, string>;
 }
 
-/** Header text of a run's metadata, or `undefined` when there is none. */
+/**
+ * Header text of a run's metadata, or `undefined` when there is none.
+ *
+ * @throws EncodeError when it is too long.
+ */
 export function metadataHeader(metadata: Readonly<Record<string, string>>): string | undefined {
-  return Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata);
+  if (Object.keys(metadata).length === 0) return undefined;
+  const text = JSON.stringify(metadata);
+  if (text.length > LONGEST_METADATA) throw new EncodeError(metadataTooLong(text.length));
+  return text;
+}
+
+function metadataTooLong(length: number): string {
+  return `The metadata of a run is ${length} characters long as JSON, ${LONGEST_METADATA} fit; send a reference instead.`;
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flow/v1/dead_letter.proto.
  */
 export const file_flow_v1_dead_letter: GenFile = /*@__PURE__*/
-  fileDesc("ChlmbG93L3YxL2RlYWRfbGV0dGVyLnByb3RvEgdmbG93LnYxIpMDCgpEZWFkTGV0dGVyEgwKBGZsb3cYASABKAkSDAoEc3RlcBgCIAEoCRIOCgZydW5faWQYAyABKAkSDQoFaW5kZXgYBCABKAkSIwoGcmVhc29uGAUgASgOMhMuZmxvdy52MS5EZWFkUmVhc29uEiEKB2ZhaWx1cmUYBiABKAsyEC5mbG93LnYxLkZhaWx1cmUSEAoIYXR0ZW1wdHMYByABKA0SMAoMcHVibGlzaGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdkZWFkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdWJqZWN0GAogASgJEg4KBnN0cmVhbRgLIAEoCRIQCghzZXF1ZW5jZRgMIAEoBBIgCgdoZWFkZXJzGA0gAygLMg8uZmxvdy52MS5IZWFkZXISDwoHcGF5bG9hZBgOIAEoDBIQCghpbnN0YW5jZRgPIAEoCRIZChFwYXlsb2FkX2luX3N0cmVhbRgQIAEoCCImCgZIZWFkZXISDAoEbmFtZRgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkq0AEKCkRlYWRSZWFzb24SGwoXREVBRF9SRUFTT05fVU5TUEVDSUZJRUQQABIiCh5ERUFEX1JFQVNPTl9BVFRFTVBUU19FWEhBVVNURUQQARIYChRERUFEX1JFQVNPTl9URVJNSU5BTBACEhsKF0RFQURfUkVBU09OX1VOREVDT0RBQkxFEAMSJAogREVBRF9SRUFTT05fREVMSVZFUklFU19FWEhBVVNURUQQBBIkCiBERUFEX1JFQVNPTl9VTkRFTElWRVJBQkxFX1JFU1VMVBAFYgZwcm90bzM", [file_flow_v1_run, file_google_protobuf_timestamp]);
+  fileDesc("ChlmbG93L3YxL2RlYWRfbGV0dGVyLnByb3RvEgdmbG93LnYxIo8DCgpEZWFkTGV0dGVyEgwKBGZsb3cYASABKAkSDAoEc3RlcBgCIAEoCRIOCgZydW5faWQYAyABKAkSDQoFaW5kZXgYBCABKAkSIwoGcmVhc29uGAUgASgOMhMuZmxvdy52MS5EZWFkUmVhc29uEiEKB2ZhaWx1cmUYBiABKAsyEC5mbG93LnYxLkZhaWx1cmUSEAoIYXR0ZW1wdHMYByABKA0SMAoMcHVibGlzaGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdkZWFkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdWJqZWN0GAogASgJEg4KBnN0cmVhbRgLIAEoCRIQCghzZXF1ZW5jZRgMIAEoBBIgCgdoZWFkZXJzGA0gAygLMg8uZmxvdy52MS5IZWFkZXISDwoHcGF5bG9hZBgOIAEoDBIQCghpbnN0YW5jZRgPIAEoCRIVCg1wYXlsb2FkX2FwYXJ0GBAgASgIIiYKBkhlYWRlchIMCgRuYW1lGAEgASgJEg4KBnZhbHVlcxgCIAMoCSrQAQoKRGVhZFJlYXNvbhIbChdERUFEX1JFQVNPTl9VTlNQRUNJRklFRBAAEiIKHkRFQURfUkVBU09OX0FUVEVNUFRTX0VYSEFVU1RFRBABEhgKFERFQURfUkVBU09OX1RFUk1JTkFMEAISGwoXREVBRF9SRUFTT05fVU5ERUNPREFCTEUQAxIkCiBERUFEX1JFQVNPTl9ERUxJVkVSSUVTX0VYSEFVU1RFRBAEEiQKIERFQURfUkVBU09OX1VOREVMSVZFUkFCTEVfUkVTVUxUEAViBnByb3RvMw", [file_flow_v1_run, file_google_protobuf_timestamp]);
 
 /**
  * A message that a step gave up, at `flow.dead.<flow>.<step>.<runId>[.<index>]`.
@@ -102,11 +102,12 @@ export type DeadLetter = Message<"flow.v1.DeadLetter"> & {
   instance: string;
 
   /**
-   * The payload is too large to stand here beside the rest: read it at `stream` and `sequence`.
+   * The payload is too large to stand here beside the rest: it is the message at
+   * `flow.dead_payload.<flow>.<step>.<runId>[.<index>]` of the same stream.
    *
-   * @generated from field: bool payload_in_stream = 16;
+   * @generated from field: bool payload_apart = 16;
    */
-  payloadInStream: boolean;
+  payloadApart: boolean;
 };
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flow/v1/run.proto.
  */
 export const file_flow_v1_run: GenFile = /*@__PURE__*/
-  fileDesc("ChFmbG93L3YxL3J1bi5wcm90bxIHZmxvdy52MSKhAwoDUnVuEgwKBGZsb3cYASABKAkSDgoGcnVuX2lkGAIgASgJEiAKBXN0YXRlGAMgASgOMhEuZmxvdy52MS5SdW5TdGF0ZRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcGVuZGluZxgGIAEoBRIPCgdzZXR0bGVkGAcgAygJEg4KBm91dHB1dBgIIAEoDBITCgtvdXRwdXRfdHlwZRgJIAEoCRIMCgRkZWFkGAogAygJEiEKB2ZhaWx1cmUYCyABKAsyEC5mbG93LnYxLkZhaWx1cmUSIgoFc3RlcHMYDCADKAsyEy5mbG93LnYxLlN0ZXBSZWNvcmQSLAoIbWV0YWRhdGEYDSADKAsyGi5mbG93LnYxLlJ1bi5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVCgdGYWlsdXJlEgwKBG5hbWUYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEg0KBXN0YWNrGAQgASgJEg4KBmNhdXNlcxgFIAMoCSKrAQoKU3RlcFJlY29yZBIMCgRzdGVwGAEgASgJEg0KBWluZGV4GAIgASgJEg8KB2F0dGVtcHQYAyABKA0SLgoKc3RhcnRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlc3VsdBgGIAEoCSJZCgdPdXRjb21lEicKB3RhcmdldHMYASADKAsyFi5mbG93LnYxLk91dGNvbWVUYXJnZXQSDwoHcGF5bG9hZBgCIAEoDBIUCgxjb250ZW50X3R5cGUYAyABKAkiLAoNT3V0Y29tZVRhcmdldBIMCgRzdGVwGAEgASgJEg0KBWluZGV4GAIgASgJKoQBCghSdW5TdGF0ZRIZChVSVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIVChFSVU5fU1RBVEVfUlVOTklORxABEhcKE1JVTl9TVEFURV9DT01QTEVURUQQAhIUChBSVU5fU1RBVEVfRkFJTEVEEAMSFwoTUlVOX1NUQVRFX0NBTkNFTExFRBAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChFmbG93L3YxL3J1bi5wcm90bxIHZmxvdy52MSKyAwoDUnVuEgwKBGZsb3cYASABKAkSDgoGcnVuX2lkGAIgASgJEiAKBXN0YXRlGAMgASgOMhEuZmxvdy52MS5SdW5TdGF0ZRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcGVuZGluZxgGIAEoBRIPCgdzZXR0bGVkGAcgAygJEg4KBm91dHB1dBgIIAEoDBITCgtvdXRwdXRfdHlwZRgJIAEoCRIMCgRkZWFkGAogAygJEiEKB2ZhaWx1cmUYCyABKAsyEC5mbG93LnYxLkZhaWx1cmUSIgoFc3RlcHMYDCADKAsyEy5mbG93LnYxLlN0ZXBSZWNvcmQSLAoIbWV0YWRhdGEYDSADKAsyGi5mbG93LnYxLlJ1bi5NZXRhZGF0YUVudHJ5Eg8KB2VudGVyZWQYDiADKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlUKB0ZhaWx1cmUSDAoEbmFtZRgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDQoFc3RhY2sYBCABKAkSDgoGY2F1c2VzGAUgAygJIqsBCgpTdGVwUmVjb3JkEgwKBHN0ZXAYASABKAkSDQoFaW5kZXgYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtmaW5pc2hlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVzdWx0GAYgASgJIlkKB091dGNvbWUSJwoHdGFyZ2V0cxgBIAMoCzIWLmZsb3cudjEuT3V0Y29tZVRhcmdldBIPCgdwYXlsb2FkGAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCSIsCg1PdXRjb21lVGFyZ2V0EgwKBHN0ZXAYASABKAkSDQoFaW5kZXgYAiABKAkqhAEKCFJ1blN0YXRlEhkKFVJVTl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEVJVTl9TVEFURV9SVU5OSU5HEAESFwoTUlVOX1NUQVRFX0NPTVBMRVRFRBACEhQKEFJVTl9TVEFURV9GQUlMRUQQAxIXChNSVU5fU1RBVEVfQ0FOQ0VMTEVEEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * The record of one run, at `flow.<flow>.run.<runId>`.
@@ -76,7 +76,8 @@ export type Run = Message<"flow.v1.Run"> & {
   outputType: string;
 
   /**
-   * Messages that lie in the dead letters, as `<step>[.<index>]`.
+   * Messages that lie in the dead letters or were discarded from them, as
+   * `<step>[.<index>]@<stream>:<sequence>`.
    *
    * @generated from field: repeated string dead = 10;
    */
@@ -102,6 +103,13 @@ export type Run = Message<"flow.v1.Run"> & {
    * @generated from field: map<string, string> metadata = 13;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * Entry steps whose first message is counted in `pending`; the one that clients start is the empty text.
+   *
+   * @generated from field: repeated string entered = 14;
+   */
+  entered: string[];
 };
 
 /**
