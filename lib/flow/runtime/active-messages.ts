@@ -10,6 +10,12 @@ export interface ActiveCall {
 /** The handler calls of one step that run now. */
 export class ActiveMessages {
   private readonly calls = new Set<ActiveCall>();
+  private closed: Error | undefined;
+
+  /** Why no call may begin any more; `undefined` while they may. */
+  get closedBy(): Error | undefined {
+    return this.closed;
+  }
 
   add(call: ActiveCall): void {
     this.calls.add(call);
@@ -19,10 +25,16 @@ export class ActiveMessages {
     this.calls.delete(call);
   }
 
-  /** Gives up the calls of one run, or with no run id all of them. */
-  giveUp(reason: Error, runId?: string): void {
+  /** Gives up the calls of one run. */
+  giveUpRun(runId: string, reason: Error): void {
     for (const call of this.calls) {
-      if (runId === undefined || call.context.runId === runId) call.giveUp(reason);
+      if (call.context.runId === runId) call.giveUp(reason);
     }
+  }
+
+  /** Gives up all calls, and lets none begin from now on. */
+  close(reason: Error): void {
+    this.closed ??= reason;
+    for (const call of this.calls) call.giveUp(reason);
   }
 }

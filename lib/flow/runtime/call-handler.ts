@@ -1,4 +1,5 @@
 import { StepTimeoutError } from '../../common/errors.js';
+import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import type { ActiveCall, ActiveMessages } from './active-messages.js';
 import type { Lease } from './lease-keeper.js';
@@ -18,6 +19,7 @@ export function callHandler(
   active: ActiveMessages,
   log: Log,
 ): Promise<unknown> {
+  if (active.closedBy !== undefined) return Promise.reject(active.closedBy);
   return new Promise((resolve, reject) => {
     let over = false;
     const end = (): boolean => {
@@ -42,7 +44,7 @@ export function callHandler(
       },
       (error: unknown) => {
         if (end()) reject(error instanceof Error ? error : new ThrownValue(error));
-        else log.warn(`Step "${context.step}" failed after it was given up: ${String(error)}`);
+        else log.warn(`Step "${context.step}" failed after it was given up: ${describeThrown(error)}`);
       },
     );
   });
@@ -51,7 +53,7 @@ export function callHandler(
 /** Something that is no Error was thrown by a handler. */
 class ThrownValue extends Error {
   constructor(thrown: unknown) {
-    super(`The handler threw ${String(thrown)}, which is no Error`, { cause: thrown });
+    super(`The handler threw ${describeThrown(thrown)}, which is no Error`, { cause: thrown });
     this.name = 'ThrownValue';
   }
 }

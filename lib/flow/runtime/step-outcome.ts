@@ -1,5 +1,6 @@
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import {
+  AckTimeoutError,
   ConnectionError,
   DecodeError,
   EncodeError,
@@ -8,6 +9,7 @@ import {
   PublishTimeoutError,
   TerminalError,
 } from '../../common/errors.js';
+import { describeThrown } from '../../common/describe-thrown.js';
 import { RetryLater } from '../retry-later.error.js';
 import { DEFAULT_RETRY, type RetryDecision, type RetryPolicy } from '../retry-policy.js';
 
@@ -24,6 +26,7 @@ export type StepPhase = 'decode' | 'handle' | 'commit';
 
 /** Wait before a message whose result could not be stored is tried again. */
 const STORE_RETRY_MS = 1_000;
+const LONGEST_DELAY_MS = 100 * 365 * 86_400_000;
 
 /**
  * Decides between another attempt and the dead letters.
@@ -41,16 +44,25 @@ export function judgeFailure(error: unknown, phase: StepPhase, attempt: number, 
   if (phase === 'decode' && error instanceof DecodeError) return { kind: 'dead', reason: DeadReason.UNDECODABLE };
   if (error instanceof TerminalError) return { kind: 'dead', reason: DeadReason.TERMINAL };
   if (attempt >= policy.attempts) return { kind: 'dead', reason: DeadReason.ATTEMPTS_EXHAUSTED };
-  if (error instanceof RetryLater) return { kind: 'retry', delayMs: error.delayMs };
+  if (error instanceof RetryLater) return { kind: 'retry', delayMs: Math.min(error.delayMs, LONGEST_DELAY_MS) };
   return askPolicy(error, attempt, policy);
 }
 
 function askPolicy(error: unknown, attempt: number, policy: RetryPolicy): FailureOutcome {
   try {
-    return toOutcome(policy.delay(error, attempt));
+    const decision = policy.delay(error, attempt);
+    if (decision !== 'dead-letter' && !isDelay(decision)) {
+      throw new RangeError(`${describeThrown(decision)} is no delay in milliseconds`);
+    }
+    return toOutcome(decision);
   } catch (policyError) {
     return { ...toOutcome(DEFAULT_RETRY.delay(error, attempt)), policyError };
   }
+}
+
+/** What a server takes as a delay: it counts nanoseconds in 64 bits. */
+function isDelay(decision: unknown): boolean {
+  return typeof decision === 'number' && decision >= 0 && decision <= LONGEST_DELAY_MS;
 }
 
 function toOutcome(decision: RetryDecision): FailureOutcome {
@@ -61,6 +73,9 @@ function toOutcome(decision: RetryDecision): FailureOutcome {
 
 function isServerTrouble(error: unknown): boolean {
   return (
-    error instanceof ConnectionError || error instanceof PublishTimeoutError || error instanceof JetStreamRequestError
+    error instanceof ConnectionError ||
+    error instanceof PublishTimeoutError ||
+    error instanceof AckTimeoutError ||
+    error instanceof JetStreamRequestError
   );
 }

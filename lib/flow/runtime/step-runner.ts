@@ -1,5 +1,6 @@
 import type { Span } from '@opentelemetry/api';
 import { FlowError } from '../../common/errors.js';
+import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import { runWithLogFields } from '../../telemetry/log-context.js';
@@ -9,11 +10,11 @@ import type { FlowContract } from '../contract.js';
 import type { CancelledRuns } from '../control/cancelled-runs.js';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
 import type { StepNode } from '../graph/step-node.js';
-import { newRun } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
 import { ActiveMessages } from './active-messages.js';
 import type { StepHandler } from '../discovery/step-handler.js';
 import { callHandler } from './call-handler.js';
+import type { FirstRecord } from './first-record.js';
 import type { Lease } from './lease-keeper.js';
 import type { StepCommit } from './step-commit.js';
 import { StepContext } from './step-context.js';
@@ -24,6 +25,7 @@ import { judgeFailure, type StepPhase } from './step-outcome.js';
 export interface FlowServices {
   readonly contract: FlowContract;
   readonly runs: RunStore;
+  readonly first: FirstRecord;
   readonly commit: StepCommit;
   readonly deadLetters: DeadLetterWriter;
   readonly cancelled: CancelledRuns;
@@ -54,6 +56,12 @@ class DeliveriesExhaustedError extends FlowError {
 
 const CONFIRM_TIMEOUT_MS = 5_000;
 const DEAD_LETTER_RETRY_MS = 5_000;
+/** Reasons that are about an attempt, not about the message: another attempt may have succeeded. */
+const MAY_HAVE_SUCCEEDED: ReadonlySet<DeadReason> = new Set([
+  DeadReason.ATTEMPTS_EXHAUSTED,
+  DeadReason.TERMINAL,
+  DeadReason.DELIVERIES_EXHAUSTED,
+]);
 
 /** How a message's stay at a step ended, for logs and metrics. */
 type StepEnding = 'completed' | 'resumed' | 'retried' | 'dead' | 'handed-back' | 'cancelled';
@@ -99,6 +107,9 @@ export class StepRunner {
       phase = 'commit';
       if (delivery.redelivered && (await this.services.commit.resume(this.node, message))) {
         ending = 'resumed';
+      } else if (delivery.redelivered && this.services.cancelled.has(message.runId)) {
+        // Cancelled while we looked for what an earlier delivery has done.
+        ending = 'cancelled';
       } else {
         phase = 'handle';
         if (delivery.attempt > this.node.maxDeliveries) {
@@ -133,9 +144,9 @@ export class StepRunner {
    * @returns the error, so that it is not lost when the handler fails first.
    */
   private async recordArrival(message: StepMessage): Promise<Error | undefined> {
-    const run = newRun(this.services.contract.name, message.runId, message.delivery.time.getTime(), message.metadata);
+    const { runs, first } = this.services;
     try {
-      await this.services.runs.create(run);
+      await runs.begin(first.of(message));
       return undefined;
     } catch (error) {
       return error as Error;
@@ -158,39 +169,45 @@ export class StepRunner {
         ? ({ kind: 'dead', reason: DeadReason.DELIVERIES_EXHAUSTED } as const)
         : judgeFailure(error, phase, delivery.attempt, this.node.retry);
     if ('policyError' in outcome) {
-      log.error(`Step "${this.node.name}": its retry policy failed, using the default: ${text(outcome.policyError)}`);
+      log.error(
+        `Step "${this.node.name}": its retry policy failed, using the default: ${describeThrown(outcome.policyError)}`,
+      );
     }
     if (outcome.kind === 'dead') return this.bury(message, outcome.reason, error);
     log.warn(
       `Run "${message.runId}": step "${this.node.name}" failed at attempt ${delivery.attempt}, ` +
-        `again in ${Math.round(outcome.delayMs)} ms: ${text(error)}`,
+        `again in ${Math.round(outcome.delayMs)} ms: ${describeThrown(error)}`,
     );
     delivery.nak(outcome.delayMs);
     return 'retried';
   }
 
   private async bury(message: StepMessage, reason: DeadReason, error: unknown): Promise<StepEnding> {
-    const { deadLetters, log } = this.services;
+    const { deadLetters, commit, log } = this.services;
     const what = `Run "${message.runId}": step "${this.node.name}"`;
     try {
+      // Another delivery of the message may have come to its end while this one failed: then nothing is lost.
+      if (MAY_HAVE_SUCCEEDED.has(reason) && (await commit.resume(this.node, message))) {
+        message.delivery.ack();
+        return 'resumed';
+      }
       await deadLetters.write(this.node.name, message, reason, error);
     } catch (unwritten) {
-      log.error(`${what} could not write its dead letter, the message stays: ${text(unwritten)}`, stackOf(unwritten));
+      log.error(
+        `${what} could not write its dead letter, the message stays: ${describeThrown(unwritten)}`,
+        stackOf(unwritten),
+      );
       message.delivery.nak(DEAD_LETTER_RETRY_MS);
       return 'retried';
     }
     message.delivery.ack();
     log.error(
       `${what} gave its message up after ${message.delivery.attempt} attempts (${DeadReason[reason]}); ` +
-        `it lies in the dead letters: ${text(error)}`,
+        `it lies in the dead letters: ${describeThrown(error)}`,
       stackOf(error),
     );
     return 'dead';
   }
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
 function stackOf(error: unknown): string | undefined {

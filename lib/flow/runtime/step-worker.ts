@@ -1,6 +1,7 @@
 import type { Delivery } from '../../stream/delivery.js';
 import { PullConsumer } from '../../stream/pull-consumer.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
+import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import type { StepNode } from '../graph/step-node.js';
 import { InFlightGate } from './in-flight-gate.js';
@@ -77,7 +78,7 @@ export class StepWorker {
 
   /** Gives up the handlers of one run. */
   giveUpRun(runId: string, reason: Error): void {
-    this.runner.active.giveUp(reason, runId);
+    this.runner.active.giveUpRun(runId, reason);
   }
 
   /**
@@ -86,11 +87,13 @@ export class StepWorker {
    */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = true;
-    const interrupt = (): void => this.runner.active.giveUp(new ShutdownError(this.node.name));
+    const interrupt = (): void => this.runner.active.close(new ShutdownError(this.node.name));
     if (deadline.aborted) interrupt();
     else deadline.addEventListener('abort', interrupt, { once: true });
+    // Stopped first, so that what is handed back does not come straight here again.
+    const stopped = this.consumers.map((consumer) => consumer.stop());
     for (const lease of this.waiting) lease.delivery.nak(0);
-    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await Promise.all(stopped);
     await this.empty();
     deadline.removeEventListener('abort', interrupt);
     this.leases.close();
@@ -109,7 +112,7 @@ export class StepWorker {
     const work = this.gate.tryEnter() ? this.workInside(lease, kind) : this.workLater(lease, kind);
     work.then(release, (error: unknown) => {
       // The runner answers for its own failures: this is a defect of ours, and the message must survive it.
-      this.log.error(`Step "${this.node.name}" lost its way with a message: ${String(error)}`);
+      this.log.error(`Step "${this.node.name}" lost its way with a message: ${describeThrown(error)}`);
       delivery.nak(DEFECT_RETRY_MS);
       release();
     });
