@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { codecFor, json } from '../../codec/message-schema.js';
-import { FailureSchema, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import { FlowNames } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { FlowContract } from '../contract.js';
@@ -43,18 +43,20 @@ export class FlowRunAccess<Output> {
 
   /** Marks the record, then tells every worker. */
   async cancel(runId: string, reason: string): Promise<boolean> {
-    let changed = this.contract.track === 'none';
-    const failure = create(FailureSchema, { name: 'RunCancelledError', code: 'RUN_CANCELLED', message: reason });
-    if (!changed) {
-      await this.runs.update(runId, (run) => {
-        changed = cancel(run, failure, Date.now());
-        return changed;
-      });
+    if (this.contract.track === 'none') {
+      await this.requestCancel(runId);
+      return true;
     }
-    if (changed)
-      await this.connection.publisher.publish(this.names.cancelSubject(runId), NOTHING, {
-        messageId: `cancel:${runId}`,
-      });
+    const failure = create(FailureSchema, { name: 'RunCancelledError', code: 'RUN_CANCELLED', message: reason });
+    let changed = false;
+    const run = await this.runs.update(runId, (known) => (changed = cancel(known, failure, Date.now())));
+    // Also when it was cancelled before: whoever did may have come no further than the record.
+    if (run?.state === RunState.CANCELLED) await this.requestCancel(runId);
     return changed;
+  }
+
+  private async requestCancel(runId: string): Promise<void> {
+    const messageId = `cancel:${runId}`;
+    await this.connection.publisher.publish(this.names.cancelSubject(runId), NOTHING, { messageId });
   }
 }
