@@ -1,0 +1,5 @@
+/** From one airport to another, by their IATA codes. */
+export interface Route {
+  readonly origin: string;
+  readonly destination: string;
+}

@@ -1,0 +1,41 @@
+/**
+ * The sample from end to end; see README.md beside it.
+ *
+ *     npm run demo -- [--flights <1 to 20000>] [--workers <1 to 16>]
+ */
+import { readDemoOptions, type DemoOptions } from './demo/demo.options.js';
+import { runDemo } from './demo/run-demo.js';
+
+class InterruptedError extends Error {
+  constructor(readonly signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`);
+  }
+}
+
+const EXIT_CODES = { failed: 1, usage: 2, interrupted: 130 } as const;
+
+async function main(options: DemoOptions): Promise<number> {
+  const abort = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Once: who asks twice does not want to wait for what is still to be ended.
+    process.once(signal, () => abort.abort(new InterruptedError(signal)));
+  }
+  try {
+    console.log(`demo: OK ${await runDemo(options, abort)}`);
+    return 0;
+  } catch (error) {
+    // What is awaited may fail because of the abort: the reason is what happened.
+    const cause: unknown = abort.signal.aborted ? abort.signal.reason : error;
+    console.error(`demo: FAILED ${cause instanceof Error ? cause.message : String(cause)}`);
+    return cause instanceof InterruptedError ? EXIT_CODES.interrupted : EXIT_CODES.failed;
+  }
+}
+
+let options: DemoOptions | undefined;
+try {
+  options = readDemoOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = EXIT_CODES.usage;
+}
+if (options !== undefined) process.exitCode = await main(options);

@@ -1,0 +1,48 @@
+import { MultiBar, Presets } from 'cli-progress';
+
+/** Shows how far a number has come, and takes lines that are said meanwhile. */
+export interface Progress extends Disposable {
+  update(value: number): void;
+  say(line: string): void;
+}
+
+/** A bar at a terminal; elsewhere a line for every tenth. */
+export function startProgress(what: string, total: number): Progress {
+  return process.stdout.isTTY ? progressBar(what, total) : progressLines(what, total);
+}
+
+function progressBar(what: string, total: number): Progress {
+  const bars = new MultiBar(
+    {
+      format: `${what} {bar} {percentage} % of {total}, {duration_formatted}`,
+      stream: process.stdout,
+      hideCursor: true,
+      gracefulExit: false,
+    },
+    Presets.shades_classic,
+  );
+  const bar = bars.create(total, 0);
+  return {
+    update: (value) => bar.update(value),
+    say: (line) => bars.log(`${line}\n`),
+    [Symbol.dispose]: () => {
+      // What was said last is still to be shown.
+      bars.update();
+      bars.stop();
+    },
+  };
+}
+
+function progressLines(what: string, total: number): Progress {
+  let shown = 0;
+  return {
+    update: (value) => {
+      const tenth = Math.floor((10 * value) / total);
+      if (tenth === shown) return;
+      shown = tenth;
+      console.log(`${what} ${value} of ${total} (${10 * tenth} %)`);
+    },
+    say: (line) => console.log(line),
+    [Symbol.dispose]: () => undefined,
+  };
+}
