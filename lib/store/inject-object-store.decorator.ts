@@ -4,8 +4,9 @@ import { getObjectStoreToken, type KvObjectClass } from './object-store.tokens.j
 /**
  * Injects the store of a `@KvObject` class.
  *
+ * @param key of the connection that `forFeature` was given for it. @default the connection without a key
  * @example constructor(@InjectObjectStore(AirportDelays) private readonly delays: ObjectStore<AirportDelays>) {}
  */
-export function InjectObjectStore(target: KvObjectClass): ParameterDecorator & PropertyDecorator {
-  return Inject(getObjectStoreToken(target));
+export function InjectObjectStore(target: KvObjectClass, key?: string): ParameterDecorator & PropertyDecorator {
+  return Inject(getObjectStoreToken(target, key));
 }

@@ -3,12 +3,18 @@ import type { AnyKvReducer } from './engine/kv-reducer.js';
 /** A class that `@KvObject` may decorate, or whose store is injected. */
 export type KvObjectClass<R extends AnyKvReducer = AnyKvReducer> = new (...args: never[]) => R;
 
-/** Injection token of the `ObjectStore` of a `@KvObject` class; one per class, also when two have the same name. */
-export function getObjectStoreToken(target: KvObjectClass): symbol {
-  const own = Object.getOwnPropertyDescriptor(target, TOKEN)?.value as symbol | undefined;
+/**
+ * Injection token of the `ObjectStore` of a `@KvObject` class; one per class and connection, also when two classes
+ * have the same name.
+ *
+ * @param key of the connection. @default the connection without a key
+ */
+export function getObjectStoreToken(target: KvObjectClass, key?: string): symbol {
+  const place = key === undefined ? TOKEN : Symbol.for(`${TOKEN.description ?? ''}:${key}`);
+  const own = Object.getOwnPropertyDescriptor(target, place)?.value as symbol | undefined;
   if (own !== undefined) return own;
-  const token = Symbol(`ObjectStore<${target.name}>`);
-  Object.defineProperty(target, TOKEN, { value: token });
+  const token = Symbol(`ObjectStore<${target.name}>${key === undefined ? '' : `:${key}`}`);
+  Object.defineProperty(target, place, { value: token });
   return token;
 }
 

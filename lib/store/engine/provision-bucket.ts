@@ -1,6 +1,6 @@
 import { type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { Kvm, type KvOptions } from '@nats-io/kv';
-import { nanos } from '@nats-io/transport-node';
+import { millis, nanos } from '@nats-io/transport-node';
 import { ConfigurationError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import { BucketLayout } from './bucket-layout.js';
@@ -101,9 +101,7 @@ function differences(config: StreamConfig, options: BucketOptions): Difference[]
     found.push({ field, have: String(have), want: String(want), update: update?.(want) });
   };
   compare('storage', config.storage as string, options.storage);
-  compare('ttl', config.max_age, options.ttlMs === undefined ? undefined : nanos(options.ttlMs), (max_age) => ({
-    max_age,
-  }));
+  compare('ttl (ms)', millis(config.max_age), options.ttlMs, (ttlMs) => ({ max_age: nanos(ttlMs) }));
   compare('history', config.max_msgs_per_subject, options.history, (max_msgs_per_subject) => ({
     max_msgs_per_subject,
   }));
