@@ -67,7 +67,7 @@ function meets(field: string, want: unknown, have: unknown): boolean {
   if (field === 'opt_start_time') return Date.parse(String(want)) === Date.parse(String(have));
   if (isEmpty(want)) return isEmpty(have);
   if (Array.isArray(want)) return JSON.stringify(want) === JSON.stringify(have);
-  if (typeof want === 'object' && want !== null) return configDifferences(want, (have ?? {}) as object).length === 0;
+  if (typeof want === 'object' && want !== null) return configDifferences(want, have ?? {}).length === 0;
   return want === have;
 }
 

@@ -41,7 +41,9 @@ export async function lookForConsumer(connection: StreamConnection, reference: C
     info = await look();
   }
   if (info.config.deliver_subject !== undefined) {
-    throw new ConfigurationError(name, ['is a push consumer, a pull consumer is needed. Delete it or choose another name']);
+    throw new ConfigurationError(name, [
+      'is a push consumer, a pull consumer is needed. Delete it or choose another name',
+    ]);
   }
   const { max_batch: batch = 0, max_expires: expires = 0 } = info.config;
   return {

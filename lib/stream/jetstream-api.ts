@@ -6,6 +6,7 @@ export const ApiCode = {
   consumerNotFound: 10014,
   noMessageFound: 10037,
   sequenceNotFound: 10043,
+  messageDeleteFailed: 10057,
   streamNameInUse: 10058,
   streamNotFound: 10059,
   subjectsOverlap: 10065,
@@ -33,7 +34,9 @@ export function toFlowError(what: string, error: unknown): FlowError {
     return new JetStreamRequestError(`Cannot ${what}: ${error.message} (${error.code}).`, error.code, { cause: error });
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return new ConnectionError(`Cannot ${what}: ${reason}. Is the server reachable, with JetStream on?`, { cause: error });
+  return new ConnectionError(`Cannot ${what}: ${reason}. Is the server reachable, with JetStream on?`, {
+    cause: error,
+  });
 }
 
 /** Whether `error` is JetStream's answer with one of `codes`, before or after {@link callApi} translated it. */

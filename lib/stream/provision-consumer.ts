@@ -58,7 +58,14 @@ export async function provisionConsumer(
       rethrowRefusal(name, [], 'Change the settings', error);
     }
     // Another process was quicker, with other settings.
-    await matchConsumer(connection, stream, wanted, await readConsumer(connection, stream, config.durable_name), mode, log);
+    await matchConsumer(
+      connection,
+      stream,
+      wanted,
+      await readConsumer(connection, stream, config.durable_name),
+      mode,
+      log,
+    );
   }
 }
 
@@ -75,7 +82,10 @@ async function matchConsumer(
   if (differences.length === 0) return;
   const told = differences.map(describeDifference);
   if (mode === 'verify') {
-    throw new ConfigurationError(name, told.map((text) => `${text}. Change it, or provision with "auto"`));
+    throw new ConfigurationError(
+      name,
+      told.map((text) => `${text}. Change it, or provision with "auto"`),
+    );
   }
   const ours = wanted.description !== undefined && wanted.description === existing.config.description;
   refuse(
@@ -96,7 +106,12 @@ async function matchConsumer(
     );
     refuseIgnored(connection, stream, wanted, updated);
   } catch (error) {
-    rethrowRefusal(name, told, `Set them back, or delete the consumer ("nats consumer rm ${stream} ${wanted.durable_name}")`, error);
+    rethrowRefusal(
+      name,
+      told,
+      `Set them back, or delete the consumer ("nats consumer rm ${stream} ${wanted.durable_name}")`,
+      error,
+    );
   }
   if (newFilter) log.warn(`${name} updated (${told.join('; ')}). Messages it has passed by do not come again.`);
   else log.log(`${name} updated (${told.join('; ')}).`);
@@ -104,7 +119,9 @@ async function matchConsumer(
 
 /** What an old server would ignore is left out when that is harmless, and refused when it is not. */
 function forServer(connection: StreamConnection, config: DurableConfig): DurableConfig {
-  const { metadata, filter_subject: _single, filter_subjects: _several, ...rest } = config;
+  const { metadata, ...rest } = config;
+  delete rest.filter_subject;
+  delete rest.filter_subjects;
   const filters = filtersOf(config);
   if (filters.length > 1) connection.capabilities.require('multipleFilters');
   return {
@@ -117,7 +134,10 @@ function forServer(connection: StreamConnection, config: DurableConfig): Durable
 }
 
 function consumerDifferences(want: DurableConfig, have: ConsumerConfig): ConfigDifference[] {
-  const { filter_subject: _single, filter_subjects: _several, durable_name: _name, ...settings } = want;
+  const settings: Partial<ConsumerConfig> = { ...want };
+  delete settings.durable_name;
+  delete settings.filter_subject;
+  delete settings.filter_subjects;
   // The server replaces the ack wait by the first pause of a backoff.
   if (settings.backoff !== undefined && settings.backoff.length > 0) delete settings.ack_wait;
   const differences = configDifferences(settings, have);
@@ -149,7 +169,12 @@ function refuse(stream: string, consumer: string, differences: readonly ConfigDi
   );
 }
 
-function refuseIgnored(connection: StreamConnection, stream: string, wanted: DurableConfig, actual: ConsumerInfo): void {
+function refuseIgnored(
+  connection: StreamConnection,
+  stream: string,
+  wanted: DurableConfig,
+  actual: ConsumerInfo,
+): void {
   const ignored = consumerDifferences(wanted, actual.config);
   if (ignored.length === 0) return;
   const remedy = `nats-server ${connection.capabilities.version} does not keep this setting: upgrade the server or leave it out`;
@@ -159,7 +184,11 @@ function refuseIgnored(connection: StreamConnection, stream: string, wanted: Dur
   );
 }
 
-async function findConsumer(connection: StreamConnection, stream: string, name: string): Promise<ConsumerInfo | undefined> {
+async function findConsumer(
+  connection: StreamConnection,
+  stream: string,
+  name: string,
+): Promise<ConsumerInfo | undefined> {
   try {
     return await readConsumer(connection, stream, name);
   } catch (error) {

@@ -81,13 +81,15 @@ async function matchStream(
   warnAboutForeignSubjects(wanted, existing, log);
   if (differences.length === 0) return;
   if (mode === 'verify') {
-    const problems = differences.map((difference) => `${describeDifference(difference)}. Change it, or provision with "auto"`);
+    const problems = differences.map(
+      (difference) => `${describeDifference(difference)}. Change it, or provision with "auto"`,
+    );
     throw new ConfigurationError(where(name), problems);
   }
   refuse(name, differences.filter(isFixed));
   const changes = Object.fromEntries(differences.map(({ field, want }) => [field, want])) as Partial<StreamConfig>;
   if (changes.subjects !== undefined) {
-    changes.subjects = [...new Set([...(existing.config.subjects ?? []), ...changes.subjects])];
+    changes.subjects = [...new Set([...subjectsOf(existing), ...changes.subjects])];
   }
   const told = differences.map(describeDifference);
   try {
@@ -97,7 +99,12 @@ async function matchStream(
   } catch (error) {
     const overlaps = isApiError(error, ApiCode.subjectsOverlap);
     const problems = overlaps ? await describeOverlaps(connection, wanted) : [];
-    rethrowRefusal(where(name), [...told, ...problems], 'Set them back to what the stream has, or change the stream by hand', error);
+    rethrowRefusal(
+      where(name),
+      [...told, ...problems],
+      'Set them back to what the stream has, or change the stream by hand',
+      error,
+    );
   }
 }
 
@@ -128,9 +135,14 @@ function refuseIgnored(connection: StreamConnection, wanted: NamedStreamConfig, 
 function warnAboutForeignSubjects(wanted: NamedStreamConfig, existing: StreamInfo, log: Log): void {
   if (wanted.subjects === undefined) return;
   const declared = new Set(wanted.subjects);
-  const others = (existing.config.subjects ?? []).filter((subject) => !declared.has(subject));
+  const others = subjectsOf(existing).filter((subject) => !declared.has(subject));
   if (others.length === 0) return;
   log.warn(`${where(wanted.name)} also stores ${others.join(', ')}, which nothing here declares; left as it is.`);
+}
+
+/** A mirror has none, whatever the client's types say. */
+function subjectsOf(stream: StreamInfo): string[] {
+  return (stream.config as Partial<StreamConfig>).subjects ?? [];
 }
 
 async function describeOverlaps(connection: StreamConnection, wanted: NamedStreamConfig): Promise<string[]> {

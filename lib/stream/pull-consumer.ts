@@ -2,10 +2,13 @@ import { ConfigurationError, ConnectionError, FlowError } from '../common/errors
 import { lookForConsumer } from './consumer-lookup.js';
 import type { Delivery } from './delivery.js';
 import { toFlowError } from './jetstream-api.js';
+import type { PullConsumerOptions } from './pull-consumer.options.js';
 import { PullSession, type PullTiming } from './pull-session.js';
 import type { PullStatus } from './pull-status.js';
 import { Recovery } from './recovery.js';
 import type { StreamConnection } from './stream-connection.js';
+
+export type { PullConsumerOptions } from './pull-consumer.options.js';
 
 const DEFAULT_EXPIRES_MS = 30_000;
 /** How long a request stands on a server where stopping has to wait for its end. */
@@ -14,23 +17,6 @@ const MAX_HEARTBEAT_MS = 5_000;
 const MIN_WATCH_MS = 2_000;
 const MISSED_HEARTBEATS = 2;
 const THROWN_DELAY_MS = 1_000;
-
-/** What {@link PullConsumer} needs to know. */
-export interface PullConsumerOptions {
-  readonly stream: string;
-  /** Name of a durable pull consumer of `stream`. */
-  readonly consumer: string;
-  /** Upper bound of deliveries handed to `onMessage` and not released; at least 1. */
-  readonly maxInFlight: number;
-  /** How long one pull request stands before it is renewed, in milliseconds; at least 1000. @default 30000 */
-  readonly expiresMs?: number;
-  /** Called for one delivery after the other, in the server's order. Must settle it and call `release`, now or later. */
-  onMessage(delivery: Delivery): void;
-  /** Called for what goes wrong while consuming, once until it changes; the consumer goes on by itself. */
-  onError(error: FlowError): void;
-  /** Makes the consumer (and the stream) anew when it is gone. Without it the consumer reports that and keeps looking. */
-  readonly recreate?: () => Promise<void>;
-}
 
 /**
  * Takes messages from a durable pull consumer, as many as there is room for and never more: what is asked

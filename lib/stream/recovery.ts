@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
 
@@ -73,7 +71,8 @@ export class Recovery {
       if (!this.#options.wanted()) return;
       const { signal } = this.#moment;
       try {
-        return await unlessAborted(signal, this.#options.attempt(signal));
+        await unlessAborted(signal, this.#options.attempt(signal));
+        return;
       } catch (error) {
         if (!signal.aborted) this.#options.onFailure(error);
       }
@@ -84,13 +83,21 @@ export class Recovery {
     const failures = this.#failures++;
     if (failures === 0) return;
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1)) * (0.75 + Math.random() / 2);
-    const { signal } = this.#moment;
-    try {
-      await delay(pause, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+    await sleep(pause, this.#moment.signal);
   }
+}
+
+/** Resolves after `ms` milliseconds, or when `signal` is aborted. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
 }
 
 /** Rejects as soon as `signal` is aborted; what becomes of `promise` then does not matter. */

@@ -49,10 +49,11 @@ export async function findStreamBySubject(connection: StreamConnection, subject:
       `is spread over the streams "${names.join('", "')}". Use one pattern for each of them`,
     ]);
   }
-  const { config } = await callApi(`look for stream "${name}"`, () => connection.manager.streams.info(name));
-  if (!config.subjects.some((stored) => subjectCovers(stored, subject))) {
+  const info = await callApi(`look for stream "${name}"`, () => connection.manager.streams.info(name));
+  const { subjects } = info.config;
+  if (!subjects.some((stored) => subjectCovers(stored, subject))) {
     throw new ConfigurationError(`Subject "${subject}"`, [
-      `is stored by stream "${name}" only in part (${config.subjects.join(', ')}). ` +
+      `is stored by stream "${name}" only in part (${subjects.join(', ')}). ` +
         'Add it to the stream, or use a pattern that the stream covers',
     ]);
   }

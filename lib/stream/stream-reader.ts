@@ -16,7 +16,12 @@ export function readLastBySubject(
   stream: string,
   subject: string,
 ): Promise<StoredMessage | undefined> {
-  return read(connection, stream, { last_by_subj: subject }, `read the last message of "${subject}" from stream "${stream}"`);
+  return read(
+    connection,
+    stream,
+    { last_by_subj: subject },
+    `read the last message of "${subject}" from stream "${stream}"`,
+  );
 }
 
 /**
@@ -56,6 +61,9 @@ export async function deleteMessage(connection: StreamConnection, stream: string
     );
   } catch (error) {
     if (isApiError(error, ApiCode.sequenceNotFound, ApiCode.noMessageFound)) return false;
+    // One code for many reasons: a sequence beyond the stream's end is one of them.
+    const failed = isApiError(error, ApiCode.messageDeleteFailed);
+    if (failed && (await readBySequence(connection, stream, sequence)) === undefined) return false;
     throw error;
   }
 }

@@ -112,7 +112,9 @@ const best = (rounds: Round[]): number => Math.max(...rounds.map((round) => roun
 const cpu = (rounds: Round[]): number => Math.min(...rounds.map((round) => round.cpuMicros));
 const line = (what: string, rounds: Round[]): string =>
   `${what.padEnd(38)} ${rounds.map((round) => round.perSecond).join(' ')} msg/s, ${cpu(rounds).toFixed(2)} us of CPU each`;
-console.log(`nats-server ${server.version}, ${MESSAGES} messages of ${body.length} B, ${IN_FLIGHT} in flight, acknowledged`);
+console.log(
+  `nats-server ${server.version}, ${MESSAGES} messages of ${body.length} B, ${IN_FLIGHT} in flight, acknowledged`,
+);
 console.log(line('client consume(), callback', results.client));
 console.log(line('PullConsumer, settled in the callback', results.ours));
 console.log(line('PullConsumer, settled in a microtask', results.later));

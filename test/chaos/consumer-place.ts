@@ -9,7 +9,6 @@
  * started over the same store; everything that is left is taken. A message counts as skipped when a durable
  * did not get it, before or after the kill.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { AckPolicy, StorageType } from '@nats-io/jetstream';
 import { ConnectionError, PublishTimeoutError } from '../../lib/common/errors.js';
 import { FlowConnection } from '../../lib/connection/flow-connection.js';
@@ -46,9 +45,9 @@ async function killOnce(): Promise<Record<Name, number>> {
 
   const takers = NAMES.filter((name) => DURABLES[name].works).map((name) => take(connection, name, seen.get(name)));
   await Promise.all(takers.map((taker) => taker.start()));
-  const moment = delay(200 + Math.random() * 2_800);
+  const moment = performance.now() + 200 + Math.random() * 2_800;
   const publishing = publishUntil(moment, connection);
-  await moment;
+  await until(() => performance.now() >= moment, { what: 'the moment of the kill' });
   await server.kill();
   await publishing;
   await server.restart();
@@ -90,16 +89,16 @@ async function publish(connection: FlowConnection, first: number): Promise<void>
   const body = new Uint8Array(200);
   const numbers = Array.from({ length: BATCH }, (_, index) => first + index);
   await Promise.all(
-    numbers.map((n) => connection.publisher.publish(`p.${n % 2 === 0 ? 'even' : 'odd'}.${n}`, body, { timeoutMs: 1_000 })),
+    numbers.map((n) =>
+      connection.publisher.publish(`p.${n % 2 === 0 ? 'even' : 'odd'}.${n}`, body, { timeoutMs: 1_000 }),
+    ),
   );
 }
 
 /** Publishes until `end`; what the kill interrupts may be stored or not. */
-async function publishUntil(end: Promise<unknown>, connection: FlowConnection): Promise<void> {
-  let over = false;
-  void end.then(() => (over = true));
+async function publishUntil(moment: number, connection: FlowConnection): Promise<void> {
   try {
-    for (let first = MESSAGES; !over; first += BATCH) await publish(connection, first);
+    for (let first = MESSAGES; performance.now() < moment; first += BATCH) await publish(connection, first);
   } catch (error) {
     if (!(error instanceof PublishTimeoutError || error instanceof ConnectionError)) throw error;
   }

@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AckTimeoutError } from '../../../lib/common/errors.js';
 import type { FlowConnection } from '../../../lib/connection/flow-connection.js';
@@ -93,10 +92,12 @@ describe('a delivery', () => {
     await room.publish(1);
     await using taker = new Taker(connection, room, {}, () => undefined);
     const delivery = await takeOne(taker);
-    for (let elapsed = 0; elapsed < 2_000; elapsed += 200) {
+    const end = performance.now() + 2_000;
+    const fourAckWaits = (): boolean => {
       delivery.extend();
-      await delay(200);
-    }
+      return performance.now() >= end;
+    };
+    await until(fourAckWaits, { what: 'four ack waits to pass', intervalMs: 100 });
     expect(taker.deliveries).toHaveLength(1);
     await delivery.ackConfirmed(5_000);
     expect(await room.ackPending()).toBe(0);

@@ -19,7 +19,7 @@ export interface Room {
   readonly stream: string;
   readonly consumer: string;
   /** Subject of number `n`; the stream takes all of `<stream>.>`. */
-  subject(n: number): string;
+  readonly subject: (n: number) => string;
   /** Publishes numbers from `first` on, one message each. */
   publish(count: number, first?: number): Promise<void>;
   addConsumer(): Promise<void>;
