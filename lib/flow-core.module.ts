@@ -1,4 +1,13 @@
-import { Logger, Module, type Abstract, type DynamicModule, type InjectionToken, type Provider } from '@nestjs/common';
+import {
+  Logger,
+  Module,
+  type Abstract,
+  type DynamicModule,
+  type FactoryProvider,
+  type InjectionToken,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService } from '@nestjs/core';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
@@ -60,12 +69,11 @@ function assemble(
   imports: NonNullable<FlowModuleAsyncOptions['imports']>,
   key: string | undefined,
 ): DynamicModule {
-  const keyed = SHARED.map((type): Provider => ({ provide: getFlowToken(type, key), useExisting: type }));
   return {
     module: FlowCoreModule,
     global: true,
     imports: [DiscoveryModule, ...imports],
-    providers: [...optionsProviders, ...coreProviders(key), ...(key === undefined ? [] : keyed)],
+    providers: [...optionsProviders, ...coreProviders(key).map((provider) => withKey(provider, key))],
     exports: SHARED.map((type): InjectionToken => getFlowToken(type, key)),
   };
 }
@@ -85,7 +93,23 @@ function optionProviders({ useFactory, inject, useClass, useExisting }: FlowModu
   return useClass === undefined ? [provider] : [useClass, provider];
 }
 
-function coreProviders(key: string | undefined): Provider[] {
+/**
+ * Moves what is shared to the tokens of the connection's key. It must not stay under its class as well: the
+ * application's `get(FlowClient)` looks into every module, and means the default connection's.
+ */
+function withKey(provider: CoreProvider, key: string | undefined): Provider {
+  if (!('useFactory' in provider)) return provider;
+  const move = (token: InjectionToken): InjectionToken => (isShared(token) ? getFlowToken(token, key) : token);
+  return { ...provider, provide: move(provider.provide), inject: provider.inject?.map(move) };
+}
+
+function isShared(token: InjectionToken): token is Abstract<object> {
+  return SHARED.some((type) => type === token);
+}
+
+type CoreProvider = Type | (FactoryProvider & { readonly inject?: InjectionToken[] });
+
+function coreProviders(key: string | undefined): CoreProvider[] {
   return [
     { provide: LOG, useFactory: () => new Logger(key === undefined ? 'FlowModule' : `FlowModule:${key}`) },
     {
@@ -136,7 +160,7 @@ function coreProviders(key: string | undefined): Provider[] {
     },
     {
       provide: FlowClaim,
-      useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(runtime.flows),
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(key, runtime.flows),
       inject: [OPTIONS],
     },
     FlowMetadataAccessor,
@@ -155,7 +179,7 @@ function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParamet
   };
 }
 
-const orchestratorProvider: Provider = {
+const orchestratorProvider: CoreProvider = {
   provide: FlowOrchestrator,
   useFactory: (
     { runtime }: ResolvedFlowModuleOptions,
@@ -180,7 +204,8 @@ const orchestratorProvider: Provider = {
       handlers,
       tracer,
       meter,
-      owns: (contract) => claim.owns(contract, claimsOf(discovery)),
+      claim,
+      claims: () => claimsOf(discovery),
     }),
   inject: [
     OPTIONS,

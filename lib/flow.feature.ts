@@ -15,7 +15,7 @@ import { FlowTracer } from './telemetry/tracer.js';
 
 /** What `FlowModule.forFeature` makes injectable. */
 export interface FlowFeatureOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
-  /** Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class)`. */
+  /** Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class, key)`. */
   readonly objects?: readonly KvObjectClass[];
 }
 
@@ -34,8 +34,8 @@ export function featureProviders({ objects = [], key }: FlowFeatureOptions): Pro
 }
 
 /** What a feature exports. */
-export function featureExports({ objects = [] }: FlowFeatureOptions): InjectionToken[] {
-  return objects.flatMap((type): InjectionToken[] => [type, getObjectStoreToken(type)]);
+export function featureExports({ objects = [], key }: FlowFeatureOptions): InjectionToken[] {
+  return objects.flatMap((type): InjectionToken[] => [type, getObjectStoreToken(type, key)]);
 }
 
 function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
@@ -70,7 +70,7 @@ function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
     FlowMeter,
   ];
   return {
-    provide: getObjectStoreToken(type),
+    provide: getObjectStoreToken(type, key),
     useFactory: make,
     inject: [type, ...shared.map((of): InjectionToken => getFlowToken(of, key))],
   };

@@ -20,7 +20,7 @@ export interface FlowModuleOptions extends ConnectionOptions, FlowRuntimeOptions
 export interface FlowConnectionKey {
   /**
    * Name of this connection inside the application, for the `@Inject…` decorators and `forFeature`. The one
-   * without a key is the default.
+   * without a key is the default: `forRoot({ flows: [Orders] })` beside `forRoot({ key: 'billing', flows: [Invoices] })`.
    */
   readonly key?: string;
 }

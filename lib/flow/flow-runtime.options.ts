@@ -30,7 +30,11 @@ export interface FlowRuntimeOptions {
   readonly consume?: boolean;
   /** Names this process in dead letters. @default host name and process id */
   readonly instance?: string;
-  /** Flows whose steps run over this connection, for an application with several. @default all that no other connection names */
+  /**
+   * Flows whose steps run over this connection: needed with several connections, or to run a part of the flows in this
+   * process.
+   * @default those that no other connection names; with several such connections, the one without a key takes them
+   */
   readonly flows?: readonly FlowContract[];
 }
 

@@ -10,11 +10,11 @@ import type { FlowConnection } from '../connection/flow-connection.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
 import type { FlowTracer } from '../telemetry/tracer.js';
 import { describeBoot } from './boot-summary.js';
-import type { FlowContract } from './contract.js';
 import { PauseControl } from './control/pause-control.js';
 import type { DiscoveredStep } from './discovery/discovered-step.js';
 import type { FlowExplorer } from './discovery/flow.explorer.js';
 import type { StepHandlerFactory } from './discovery/step-handler.factory.js';
+import { FlowClaim } from './flow-claim.js';
 import type { FlowResources } from './flow-resources.js';
 import type { ResolvedFlowRuntimeOptions } from './flow-runtime.options.js';
 import { planFlows, type FlowPlan } from './graph/plan-flows.js';
@@ -33,8 +33,10 @@ export interface OrchestratorParts {
   readonly tracer: FlowTracer;
   readonly meter: FlowMeter;
   readonly log: Log;
-  /** Whether a flow's steps run over this connection. */
-  readonly owns: (contract: FlowContract) => boolean;
+  /** What this connection takes. */
+  readonly claim: FlowClaim;
+  /** What the application's connections take, this one among them; asked once they all exist. */
+  readonly claims: () => readonly FlowClaim[];
 }
 
 /**
@@ -55,7 +57,12 @@ export class FlowOrchestrator
   /** @throws ConfigurationError with every problem of every flow. */
   async onModuleInit(): Promise<void> {
     try {
-      this.plans = planFlows(this.parts.explorer.explore()).filter(({ graph }) => this.parts.owns(graph.contract));
+      const { claim, claims, explorer } = this.parts;
+      const all = claims();
+      FlowClaim.check(all);
+      const plans = planFlows(explorer.explore());
+      this.plans = plans.filter(({ graph }) => claim.ownerOf(graph.contract, all) === 'this');
+      this.reportIdle(plans, all);
     } catch (error) {
       // Nothing of ours may keep the process alive after a failed boot.
       await this.parts.resources.close();
@@ -100,6 +107,19 @@ export class FlowOrchestrator
   /** Messages held by this process, by flow and step. */
   inFlight(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     return new Map(this.runtimes.map((runtime) => [runtime.graph.contract.name, runtime.inFlight()]));
+  }
+
+  /** Tells of flows that "flows" leaves out, and of those it names that have no steps: one or the other is a slip. */
+  private reportIdle(plans: readonly FlowPlan<DiscoveredStep>[], claims: readonly FlowClaim[]): void {
+    const { claim, log } = this.parts;
+    const found = plans.map(({ graph }) => graph.contract);
+    for (const contract of found.filter((contract) => claim.ownerOf(contract, claims) === 'none')) {
+      log.log(`Flow "${contract.name}" does not run in this application: no connection names it in "flows".`);
+    }
+    for (const { name } of claim.flows ?? []) {
+      if (found.some((contract) => contract.name === name)) continue;
+      log.warn(`"flows" names "${name}", but no provider of this application has steps of it.`);
+    }
   }
 
   private async start(plans: readonly FlowPlan<DiscoveredStep>[]): Promise<void> {
