@@ -14,7 +14,9 @@ export interface OtlpRequest {
 export interface OtlpTraces {
   readonly resourceSpans: readonly {
     readonly resource: { readonly attributes: readonly { key: string; value: { stringValue?: string } }[] };
-    readonly scopeSpans: readonly { readonly spans: readonly { name: string; traceId: string; spanId: string }[] }[];
+    readonly scopeSpans: readonly {
+      readonly spans: readonly { name: string; traceId: string; spanId: string; parentSpanId: string | undefined }[];
+    }[];
   }[];
 }
 

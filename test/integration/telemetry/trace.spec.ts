@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { FlowClient } from 'nestjs-jetstream-flow';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { startFlowApp } from '../../support/flow-app.js';
+import type { PinoLine } from '../../support/log-lines.js';
+import { OtlpCollector, type OtlpTraces } from '../../support/otlp-collector.js';
+import { recordTelemetry } from '../../support/telemetry.js';
+import { OrderFlow, Orders } from './order-flow.js';
+
+interface Span {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+}
+
+/** `child < parent` for each span, in any order. */
+function relations(spans: readonly Span[]): string[] {
+  const names = new Map(spans.map((span) => [span.spanId, span.name]));
+  return spans.map((span) => `${span.name} < ${names.get(span.parentSpanId ?? '') ?? '-'}`);
+}
+
+const IN_ONE_LINE = [
+  'publish flow.traced.start < -',
+  'process traced.price < publish flow.traced.start',
+  'publish flow.traced.step.charge < process traced.price',
+  'process traced.charge < publish flow.traced.step.charge',
+  'publish flow.traced.step.confirm < process traced.charge',
+  'process traced.confirm < publish flow.traced.step.confirm',
+];
+
+describe('the trace of a run', () => {
+  it('goes from its start through all steps, and is measured', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using telemetry = recordTelemetry();
+    await using app = await startFlowApp(server.url, [OrderFlow]);
+    const run = await app.get(FlowClient).start(Orders, { id: 'one', passed: 0 }, { runId: 'one' });
+    expect(await run.result()).toEqual({ id: 'one', passed: 3 });
+    await app[Symbol.asyncDispose]();
+
+    const spans = telemetry.spans().map((span): Span => {
+      const { traceId, spanId } = span.spanContext();
+      return { name: span.name, traceId, spanId, parentSpanId: span.parentSpanContext?.spanId };
+    });
+    expect(relations(spans)).toEqual(expect.arrayContaining(IN_ONE_LINE));
+    expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+
+    expect(await telemetry.metric('flow.step.outcomes')).toMatchObject(
+      ['price', 'charge', 'confirm'].map((step) => ({
+        attributes: { 'flow.name': 'traced', 'flow.step': step, 'flow.outcome': 'completed' },
+        value: 1,
+      })),
+    );
+  });
+
+  it('goes on in another process, whose log lines name it', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using collector = await OtlpCollector.start();
+    await using telemetry = recordTelemetry();
+    const script = fileURLToPath(new URL('./worker-process.ts', import.meta.url));
+    const worker = spawn(process.execPath, ['--import', '@swc-node/register/esm-register', script, server.url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+        OTEL_METRICS_EXPORTER: 'none',
+      },
+    });
+    const [output, ended] = [text(worker.stdout), once(worker, 'exit')];
+    await using app = await startFlowApp(server.url, []);
+    const run = await app.get(FlowClient).start(Orders, { id: 'two', passed: 0 }, { runId: 'two' });
+    expect(await run.result()).toEqual({ id: 'two', passed: 3 });
+    worker.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+
+    const [start] = telemetry.spans();
+    const here = { ...start!.spanContext(), name: start!.name, parentSpanId: undefined };
+    const there = collector
+      .json<OtlpTraces>('/v1/traces')
+      .flatMap(({ resourceSpans }) => resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans)
+      .flatMap(({ spans }) => spans);
+    expect(relations([here, ...there])).toEqual(expect.arrayContaining(IN_ONE_LINE));
+    expect(new Set([here, ...there].map(({ traceId }) => traceId)).size).toBe(1);
+
+    const lines = (await output).split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as PinoLine]));
+    for (const step of ['price', 'charge', 'confirm']) {
+      expect(lines.find(({ msg }) => msg === `in ${step}`)).toMatchObject({
+        flow: 'traced',
+        step,
+        runId: 'two',
+        attempt: 1,
+        trace_id: here.traceId,
+        span_id: there.find(({ name }) => name === `process traced.${step}`)!.spanId,
+      });
+    }
+    expect(lines.filter((line) => 'runId' in line && line.runId !== 'two')).toEqual([]);
+  });
+});
