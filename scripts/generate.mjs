@@ -12,6 +12,7 @@ const samples = readdirSync('sample').map((name) => ({
 const folders = [
   { proto: 'proto', gen: join('lib', 'codec', 'gen') },
   { proto: join('test', 'support', 'proto'), gen: join('test', 'support', 'gen') },
+  { proto: join('test', 'types', 'readme', 'proto'), gen: join('test', 'types', 'readme', 'gen') },
   ...samples,
 ].filter(({ proto }) => existsSync(proto));
 

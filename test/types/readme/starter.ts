@@ -1,0 +1,19 @@
+import { Body, Controller, Get, Param, Post } from '@nestjs/common';
+import { FlowClient, type RunStatus } from 'nestjs-jetstream-flow';
+import { Orders, type Order } from './contract.js';
+
+@Controller('orders')
+export class OrderController {
+  constructor(private readonly flows: FlowClient) {}
+
+  @Post()
+  async create(@Body() order: Order): Promise<{ runId: string }> {
+    const run = await this.flows.start(Orders, order, { runId: order.id, metadata: { tenant: 'acme' } });
+    return { runId: run.runId };
+  }
+
+  @Get(':id')
+  status(@Param('id') id: string): Promise<RunStatus> {
+    return this.flows.run(Orders, id).status();
+  }
+}

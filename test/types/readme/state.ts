@@ -1,0 +1,92 @@
+import { Injectable, Module } from '@nestjs/common';
+import {
+  Flow,
+  flow,
+  FlowModule,
+  FlowStep,
+  InjectObjectStore,
+  json,
+  KvObject,
+  REMOVED,
+  UNCHANGED,
+  type FlowContext,
+  type KvReducer,
+  type ObjectStore,
+} from 'nestjs-jetstream-flow';
+
+export interface FlightArrived {
+  airport: string;
+  delayMinutes: number;
+}
+export interface Delays {
+  flights: number;
+  totalMinutes: number;
+}
+
+@KvObject({ bucket: 'airport_delays', schema: json<Delays>('Delays') })
+export class AirportDelays implements KvReducer<Delays, FlightArrived, { iata: string }> {
+  key({ iata }: { iata: string }): string {
+    return iata;
+  }
+
+  empty(): Delays {
+    return { flights: 0, totalMinutes: 0 };
+  }
+
+  apply(state: Delays, flight: FlightArrived): void {
+    state.flights += 1;
+    state.totalMinutes += flight.delayMinutes;
+  }
+}
+
+export const Arrivals = flow('arrivals', { input: json<FlightArrived>('FlightArrived') });
+
+@Flow(Arrivals)
+export class ArrivalFlow {
+  constructor(@InjectObjectStore(AirportDelays) private readonly delays: ObjectStore<AirportDelays>) {}
+
+  @FlowStep()
+  async count(flight: FlightArrived, ctx: FlowContext): Promise<void> {
+    const idempotencyKey = `${ctx.runId}/${ctx.step}/${ctx.index}`;
+    await this.delays.update({ iata: flight.airport }, flight, { idempotencyKey, signal: ctx.signal });
+  }
+}
+
+@Module({
+  imports: [FlowModule.forFeature({ objects: [AirportDelays] })],
+  providers: [ArrivalFlow],
+})
+export class ArrivalsModule {}
+
+@Injectable()
+export class DelayReports {
+  constructor(@InjectObjectStore(AirportDelays) private readonly delays: ObjectStore<AirportDelays>) {}
+
+  async tour(): Promise<void> {
+    const sfo = { iata: 'SFO' };
+    await this.delays.read(sfo); // the state, or undefined
+    await this.delays.readEntry(sfo); // with revision and time
+    await this.delays.readMany([sfo, { iata: 'JFK' }]);
+
+    await this.delays.modify(sfo, (draft, { exists }) => {
+      if (!exists) return UNCHANGED; // write nothing
+      if (draft.flights === 0) return REMOVED; // delete the entry
+      draft.totalMinutes = Math.round(draft.totalMinutes);
+      return undefined; // keep what was changed
+    });
+
+    for await (const key of this.delays.keys()) console.log(key.parts);
+    for await (const { key, state } of this.delays.entries()) console.log(key.text, state.flights);
+    await this.delays.history(sfo);
+
+    await this.delays.reset(sfo); // to the empty state
+    await this.delays.delete(sfo);
+  }
+
+  async follow(signal: AbortSignal): Promise<void> {
+    for await (const event of this.delays.watch({ iata: '*' }, { signal })) {
+      if (event.type === 'value') console.log(event.key.text, event.state.flights, event.isUpdate);
+      if (event.type === 'caught-up') console.log('That was everything that was there.');
+    }
+  }
+}
