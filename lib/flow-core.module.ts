@@ -125,8 +125,12 @@ function coreProviders(key: string | undefined): CoreProvider[] {
     { provide: FlowMeter, useFactory: () => new FlowMeter() },
     {
       provide: FlowResources,
-      useFactory: (connection: FlowConnection, log: Log) => new FlowResources(connection, log),
-      inject: [FlowConnection, LOG],
+      useFactory: (connection: FlowConnection, log: Log, meter: FlowMeter) => {
+        const resources = new FlowResources(connection, log);
+        resources.add(meter);
+        return resources;
+      },
+      inject: [FlowConnection, LOG, FlowMeter],
     },
     {
       provide: FlowFeatureEnvironment,

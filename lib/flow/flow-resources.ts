@@ -1,9 +1,9 @@
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 
-/** Something that uses the connection and has to end before it. */
+/** Something that lives with the connection and has to end before it. */
 export interface Closable {
-  close(): Promise<void>;
+  close(): void | Promise<void>;
 }
 
 /** What stands on one connection: closed in one go, the connection last. */
@@ -28,7 +28,7 @@ export class FlowResources {
   }
 
   private async closeAll(): Promise<void> {
-    const results = await Promise.allSettled([...this.closables].map((closable) => closable.close()));
+    const results = await Promise.allSettled([...this.closables].map(async (closable) => closable.close()));
     for (const result of results) {
       if (result.status === 'rejected') this.log.error(`Closing failed: ${String(result.reason)}`);
     }
