@@ -1,5 +1,5 @@
 import type { StreamState } from '@nats-io/jetstream';
-import { CancelledError } from '../../common/errors.js';
+import { ConnectionError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
@@ -14,6 +14,7 @@ import { fullJitter } from './full-jitter.js';
 import type { ResolvedKvObject } from './kv-object.options.js';
 import type { AnyKvReducer, InputOf, KeyOf, KvReducer, StateOf } from './kv-reducer.js';
 import { OperationQueue } from './operation-queue.js';
+import { orAborted } from './or-aborted.js';
 import type { ProvisionedBucket } from './provision-bucket.js';
 import { RememberedEntries } from './remembered-entries.js';
 import type { StateCodec } from './state-codec.js';
@@ -44,6 +45,7 @@ export class StoreParts<R extends AnyKvReducer> {
   readonly reader: BucketReader;
   readonly remembered: RememberedEntries;
   readonly queue: OperationQueue<StateOf<R>>;
+  private closed = false;
   private readonly absence = new AbsenceGuess();
   private readonly watches = new Set<() => void>();
   private readonly meter: StoreMeter;
@@ -117,9 +119,8 @@ export class StoreParts<R extends AnyKvReducer> {
     const deadline = performance.now() + queue.timeoutMs;
     const pause = fullJitter(backoff, signal);
     for (;;) {
-      if (signal?.aborted === true) throw new CancelledError(`The ${what}`, { cause: signal.reason });
       try {
-        return await read();
+        return await orAborted(read(), what, signal);
       } catch (error) {
         if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
         this.meter.retry();
@@ -134,6 +135,7 @@ export class StoreParts<R extends AnyKvReducer> {
 
   /** Registers an open watch, to be ended with the store. @returns a function that takes it out. */
   addWatch(end: () => void): () => void {
+    if (this.closed) throw new ConnectionError(`The store of bucket "${this.layout.bucket}" is closed.`);
     this.watches.add(end);
     return () => this.watches.delete(end);
   }
@@ -152,6 +154,7 @@ export class StoreParts<R extends AnyKvReducer> {
   };
 
   async close(): Promise<void> {
+    this.closed = true;
     for (const end of this.watches) end();
     await this.queue.close();
     this.unlisten();

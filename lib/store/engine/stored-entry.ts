@@ -48,7 +48,7 @@ export const ABSENT: StoredEntry = {
 };
 
 /** Whether the headers say that the entry was deleted, purged or expired. */
-export function isDeletion(headers: HeaderSource | undefined): boolean {
+function isDeletion(headers: HeaderSource | undefined): boolean {
   if (headers === undefined) return false;
   const operation = headers.get(KV_OPERATION);
   return operation === 'DEL' || operation === 'PURGE' || headers.get(MARKER_REASON) !== '';

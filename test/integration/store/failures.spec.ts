@@ -55,6 +55,19 @@ describe('a cancelled update', () => {
   });
 });
 
+describe('a cancelled read', () => {
+  it('is given up at once while the server is away', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    await at.store.update({ id: 'read' }, 1);
+    proxy.dropRepliesAfter(0);
+    const read = at.store.read({ id: 'read' }, { signal: AbortSignal.timeout(50) });
+    await expect(read).rejects.toThrow(CancelledError);
+    proxy.restore();
+    expect((await at.store.read({ id: 'read' }))?.count).toBe(1);
+  });
+});
+
 describe('an update whose reply is lost', () => {
   it('is applied once: the entry tells', async () => {
     await using proxy = await CuttingProxy.start(server);
@@ -143,6 +156,7 @@ describe('the queue', () => {
     expect((await Promise.all(updates)).length).toBe(50);
     await expect(at.store.update(key, 1)).rejects.toThrow(ConnectionError);
     expect((await watch.next()).done).toBe(true);
+    await expect(at.store.watch().next()).rejects.toThrow(ConnectionError);
   });
 });
 

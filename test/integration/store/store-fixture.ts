@@ -29,8 +29,6 @@ export class Tallies implements KvReducer<Tally, number, { id: string }> {
 
 export const TallySchema = json<Tally>('Tally');
 
-export type TallyStore = ObjectStore<Tallies> & AsyncDisposable;
-
 /** Everything an iteration gives. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];

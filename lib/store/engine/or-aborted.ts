@@ -1,0 +1,22 @@
+import { CancelledError } from '../../common/errors.js';
+
+/**
+ * The outcome of `promise`, or a `CancelledError` as soon as `signal` aborts. What the promise stands for goes on; only
+ * nobody waits for it any more.
+ *
+ * @param what for the error: `read of "SFO"`
+ */
+export async function orAborted<T>(promise: Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(new CancelledError(`The ${what}`, { cause: signal.reason }));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}
