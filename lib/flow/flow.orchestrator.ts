@@ -5,6 +5,7 @@ import type {
   OnApplicationShutdown,
   OnModuleInit,
 } from '@nestjs/common';
+import { ConfigurationError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
@@ -141,7 +142,32 @@ export class FlowOrchestrator
       const stepHandlers = new Map([...declared].map(([name, step]) => [name, handlers.create(step)]));
       return new FlowRuntime(graph, stepHandlers, host);
     });
-    await Promise.all(this.runtimes.map((runtime) => runtime.start()));
+    await this.provision();
+    const started = await Promise.allSettled(this.runtimes.map((runtime) => runtime.start()));
+    for (const result of started) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /**
+   * One flow after the other: of two streams with one subject that are created at the same time, the server may take
+   * both. Goes on after a problem, to find all.
+   */
+  private async provision(): Promise<void> {
+    const errors: ConfigurationError[] = [];
+    for (const runtime of this.runtimes) {
+      try {
+        await runtime.provision();
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        errors.push(error);
+      }
+    }
+    const [first, ...more] = errors;
+    if (first === undefined) return;
+    if (more.length === 0) throw first;
+    throw new ConfigurationError(
+      'Flows',
+      errors.map(({ message }) => message),
+    );
   }
 
   private async stop(deadline: AbortSignal): Promise<void> {

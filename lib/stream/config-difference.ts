@@ -1,3 +1,4 @@
+import { subjectCovers } from './subject-pattern.js';
 import ms, { type StringValue } from 'ms';
 
 /** One setting that the server has otherwise than wanted. */
@@ -73,8 +74,8 @@ function meets(field: string, want: unknown, have: unknown): boolean {
 
 /** Subjects that another deployment added stay: taking them away would lose its messages. */
 function includesAll(have: unknown, want: unknown): boolean {
-  const present = new Set(have as string[] | undefined);
-  return (want as string[]).every((subject) => present.has(subject));
+  const present = (have as string[] | undefined) ?? [];
+  return (want as string[]).every((subject) => present.some((stored) => subjectCovers(stored, subject)));
 }
 
 function isUnlimited(value: unknown): boolean {

@@ -6,6 +6,7 @@ import { ApiCode, callApi, isApiError } from './jetstream-api.js';
 import { rethrowRefusal, type ProvisionMode } from './provision-mode.js';
 import type { StreamConnection } from './stream-connection.js';
 import { streamNamesBySubject } from './stream-inventory.js';
+import { subjectCovers } from './subject-pattern.js';
 
 /** Settings of a stream; those left out are the server's defaults and are not compared. */
 export type NamedStreamConfig = Partial<StreamConfig> & { readonly name: string };
@@ -89,7 +90,10 @@ async function matchStream(
   refuse(name, differences.filter(isFixed));
   const changes = Object.fromEntries(differences.map(({ field, want }) => [field, want])) as Partial<StreamConfig>;
   if (changes.subjects !== undefined) {
-    changes.subjects = [...new Set([...subjectsOf(existing), ...changes.subjects])];
+    const added = changes.subjects;
+    // One stream may not have a subject twice: a wider pattern takes the place of those it covers.
+    const kept = subjectsOf(existing).filter((subject) => !added.some((wider) => subjectCovers(wider, subject)));
+    changes.subjects = [...kept, ...added];
   }
   const told = differences.map(describeDifference);
   try {

@@ -2,7 +2,7 @@ import { ConfigurationError, RunCancelledError } from '../../common/errors.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import { listConsumers, type ProvisionMode } from '../../stream/provision.js';
+import type { ProvisionMode } from '../../stream/provision.js';
 import type { FlowMeter } from '../../telemetry/metrics.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import { CancelledRuns } from '../control/cancelled-runs.js';
@@ -13,6 +13,7 @@ import type { StepNode } from '../graph/step-node.js';
 import { RunStore } from '../runs/run-store.js';
 import type { StepHandler } from '../discovery/step-handler.js';
 import type { FlowStreams } from './flow-streams.js';
+import { reportForgotten } from './forgotten-consumers.js';
 import type { InFlightGate } from './in-flight-gate.js';
 import { FirstRecord } from './first-record.js';
 import { MessageSender } from './message-sender.js';
@@ -51,23 +52,31 @@ export class FlowRuntime {
     this.cancelled = new CancelledRuns(host.connection, this.names, host.log);
   }
 
-  /** Makes streams and consumers, and begins to pull. */
-  async start(): Promise<void> {
+  /**
+   * Makes streams and consumers.
+   *
+   * @throws ConfigurationError when something of that name is there in a shape that cannot be changed.
+   */
+  async provision(): Promise<void> {
     const { contract } = this.graph;
-    const { streams } = this.host;
+    const { streams, connection, provision, log } = this.host;
     await streams.provisionFlow(contract);
     const nodes = [...this.graph.steps.values()];
     const ingest = await streams.provisionIngest(
       contract,
       nodes.flatMap((node) => node.subjects),
     );
-    const stepSources = new StepSources(this.host.connection, this.host.provision, this.host.log);
+    const stepSources = new StepSources(connection, provision, log);
     const sources = await Promise.all(nodes.map((node) => stepSources.provision(contract, node, ingest)));
     this.fedBy = sources.flat();
-    await this.reportForgotten(this.fedBy);
-    await this.cancelled.start();
+    await reportForgotten(connection, this.names, this.fedBy, log);
     const services = this.createServices();
     this.workers = nodes.map((node, at) => this.createWorker(node, sources[at] ?? [], services));
+  }
+
+  /** Begins to pull. Needs {@link provision} first. */
+  async start(): Promise<void> {
+    await this.cancelled.start();
     this.cancelled.onCancel((runId) => this.giveUpRun(runId));
     this.host.pause.onChange(() => this.applyPauses());
     this.applyPauses();
@@ -129,19 +138,6 @@ export class FlowRuntime {
     for (const worker of this.workers) {
       if (this.host.pause.isPaused(name, worker.node.name)) worker.pause();
       else worker.resume();
-    }
-  }
-
-  /** A step that was renamed or removed leaves its consumer, and maybe messages, behind. */
-  private async reportForgotten(sources: readonly StepSource[]): Promise<void> {
-    const { stream } = this.names;
-    const known = new Set(sources.filter((source) => source.stream === stream).map((source) => source.consumer));
-    for (const { name, pending, ackPending } of await listConsumers(this.host.connection, stream)) {
-      if (known.has(name) || !/^(step|start)_/.test(name)) continue;
-      this.host.log.warn(
-        `Stream "${stream}" has the consumer "${name}" of a step that this application does not know, with ` +
-          `${pending} messages waiting and ${ackPending} in hand. If the step is gone for good, delete the consumer.`,
-      );
     }
   }
 }

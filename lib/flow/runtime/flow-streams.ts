@@ -2,6 +2,8 @@ import { CONTROL_STREAM, CONTROL_SUBJECTS, DEAD_STREAM, DEAD_SUBJECTS, FlowNames
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { findStreamBySubject, provisionStream, type ProvisionMode } from '../../stream/provision.js';
+import { streamNamesBySubject } from '../../stream/stream-inventory.js';
+import { subjectCovers } from '../../stream/subject-pattern.js';
 import type { FlowContract } from '../contract.js';
 
 /** How long a repeated publish with a message id is recognised by the stream itself. */
@@ -75,18 +77,34 @@ export class FlowStreams {
    */
   async provisionIngest(contract: FlowContract, subjects: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const { ingestStream } = new FlowNames(contract.name);
-    const streams = new Map<string, string>();
-    for (const subject of new Set(subjects)) {
-      streams.set(subject, (await findStreamBySubject(this.connection, subject)) ?? ingestStream);
-    }
-    const ours = [...streams].filter(([, stream]) => stream === ingestStream).map(([subject]) => subject);
-    if (ours.length > 0) {
+    const streams = await this.findStreams(subjects, ingestStream);
+    const ours = subjectsOf(streams, ingestStream);
+    if (ours.length === 0) return streams;
+    try {
       await this.provision({
         name: ingestStream,
-        subjects: ours.sort(),
+        subjects: ours,
         max_age: contract.retentionMs * NANOS_PER_MS,
         duplicate_window: Math.min(DUPLICATE_WINDOW_MS, contract.retentionMs) * NANOS_PER_MS,
       });
+      return streams;
+    } catch (error) {
+      // Another flow that listens to the same subjects may have made a stream for them meanwhile.
+      const now = await this.findStreams(subjects, ingestStream);
+      if (subjectsOf(now, ingestStream).length > 0) throw error;
+      return now;
+    }
+  }
+
+  private async findStreams(subjects: readonly string[], orElse: string): Promise<Map<string, string>> {
+    const streams = new Map<string, string>();
+    for (const subject of new Set(subjects)) {
+      const names = await streamNamesBySubject(this.connection, subject);
+      // A stream of our own may have a part of it, from before the pattern was widened: it takes the rest too.
+      const known = names.every((name) => name === orElse)
+        ? orElse
+        : await findStreamBySubject(this.connection, subject);
+      streams.set(subject, known ?? orElse);
     }
     return streams;
   }
@@ -112,4 +130,12 @@ export class FlowStreams {
       this.log,
     );
   }
+}
+
+/** The subjects of a stream, as few as cover all: the server does not take any twice. */
+function subjectsOf(streams: ReadonlyMap<string, string>, stream: string): string[] {
+  const subjects = [...streams].filter(([, of]) => of === stream).map(([subject]) => subject);
+  const isCovered = (subject: string): boolean =>
+    subjects.some((other) => other !== subject && subjectCovers(other, subject));
+  return subjects.filter((subject) => !isCovered(subject)).sort();
 }

@@ -4,6 +4,7 @@ import type { FlowConnection } from '../../connection/flow-connection.js';
 import { provisionConsumer, type ProvisionMode } from '../../stream/provision.js';
 import type { FlowContract } from '../contract.js';
 import type { StepNode } from '../graph/step-node.js';
+import { consumerDescription } from './forgotten-consumers.js';
 import type { MessageSource } from './step-message.js';
 import type { StepSource } from './step-worker.js';
 
@@ -26,21 +27,36 @@ export class StepSources {
   async provision(contract: FlowContract, node: StepNode, ingest: ReadonlyMap<string, string>): Promise<StepSource[]> {
     const names = new FlowNames(contract.name);
     const { stream } = names;
-    const sources = [this.source('step', stream, names.stepConsumer(node.name), names.stepFilter(node.name), node)];
-    if (node.acceptsStart) {
-      sources.push(this.source('start', stream, names.startConsumer(node.name), names.startFilter, node));
-    }
+    const source = (kind: MessageSource, of: string, consumer: string, filter: string): StepSource =>
+      this.source(
+        kind,
+        { stream: of, consumer, filter, description: consumerDescription(contract.name, node.name) },
+        node,
+      );
+    const sources = [source('step', stream, names.stepConsumer(node.name), names.stepFilter(node.name))];
+    if (node.acceptsStart) sources.push(source('start', stream, names.startConsumer(node.name), names.startFilter));
     for (const subject of node.subjects) {
       const ingestStream = ingest.get(subject) ?? names.ingestStream;
-      sources.push(this.source('ingest', ingestStream, names.ingestConsumer(node.name, subject), subject, node));
+      sources.push(source('ingest', ingestStream, names.ingestConsumer(node.name, subject), subject));
     }
-    await Promise.all(sources.map((source) => source.recreate()));
+    await Promise.all(sources.map(({ recreate }) => recreate()));
     return sources;
   }
 
-  private source(kind: MessageSource, stream: string, consumer: string, filter: string, node: StepNode): StepSource {
+  private source(
+    kind: MessageSource,
+    {
+      stream,
+      consumer,
+      filter,
+      description,
+    }: Readonly<Record<'stream' | 'consumer' | 'filter' | 'description', string>>,
+    node: StepNode,
+  ): StepSource {
     const config = {
       durable_name: consumer,
+      // For people: not worth refusing a consumer that was made by hand.
+      ...(this.mode === 'auto' && { description }),
       filter_subject: filter,
       ack_policy: 'explicit',
       deliver_policy: 'all',
