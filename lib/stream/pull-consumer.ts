@@ -108,7 +108,8 @@ export class PullConsumer {
   }
 
   /**
-   * Ends consuming: requests are withdrawn, messages on their way go back for others to take at once.
+   * Ends consuming: requests are withdrawn, messages on their way go back for others to take at once (which
+   * counts as one of their deliveries). On a server before 2.10.16 this takes up to half a second.
    * Resolves when nothing can arrive any more; deliveries in hand stay with whoever has them. Idempotent.
    */
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@
  * How fast PullConsumer takes and acknowledges messages, against the client's own `consume()` with a
  * callback on the same stream, in the same run. Run:
  *
- *   node --import @swc-node/register/esm-register test/bench/pull-consumer.bench.ts [messages] [rounds]
+ *   node --import @swc-node/register/esm-register test/bench/pull-consumer.bench.ts [messages] [rounds] [in flight]
  */
 import { AckPolicy, jetstream, StorageType } from '@nats-io/jetstream';
 import { FlowConnection } from '../../lib/connection/flow-connection.js';
@@ -12,7 +12,7 @@ import { silentLog } from '../support/log.js';
 
 const MESSAGES = Number(process.argv[2] ?? 200_000);
 const ROUNDS = Number(process.argv[3] ?? 3);
-const IN_FLIGHT = 1_000;
+const IN_FLIGHT = Number(process.argv[4] ?? 1_000);
 
 await using server = await EmbeddedNatsServer.start();
 await using connection = await FlowConnection.connect({ servers: server.url }, silentLog);
