@@ -3,13 +3,15 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { FlowClient } from 'nestjs-jetstream-flow';
+import { trace } from '@opentelemetry/api';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import { FlowClient, FlowModule } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp } from '../../support/flow-app.js';
 import type { PinoLine } from '../../support/log-lines.js';
 import { OtlpCollector, type OtlpTraces } from '../../support/otlp-collector.js';
 import { recordTelemetry } from '../../support/telemetry.js';
-import { OrderFlow, Orders } from './order-flow.js';
+import { OrderFlow, Orders, Tally } from './order-flow.js';
 
 interface Span {
   readonly name: string;
@@ -24,11 +26,17 @@ function relations(spans: readonly Span[]): string[] {
   return spans.map((span) => `${span.name} < ${names.get(span.parentSpanId ?? '') ?? '-'}`);
 }
 
+function toSpan(span: ReadableSpan): Span {
+  const { traceId, spanId } = span.spanContext();
+  return { name: span.name, traceId, spanId, parentSpanId: span.parentSpanContext?.spanId };
+}
+
 const IN_ONE_LINE = [
   'publish flow.traced.start < -',
   'process traced.price < publish flow.traced.start',
   'publish flow.traced.step.charge < process traced.price',
   'process traced.charge < publish flow.traced.step.charge',
+  'update traced_tally < process traced.charge',
   'publish flow.traced.step.confirm < process traced.charge',
   'process traced.confirm < publish flow.traced.step.confirm',
 ];
@@ -37,15 +45,12 @@ describe('the trace of a run', () => {
   it('goes from its start through all steps, and is measured', async () => {
     await using server = await EmbeddedNatsServer.start();
     await using telemetry = recordTelemetry();
-    await using app = await startFlowApp(server.url, [OrderFlow]);
+    await using app = await startFlowApp(server.url, [OrderFlow], {}, [FlowModule.forFeature({ objects: [Tally] })]);
     const run = await app.get(FlowClient).start(Orders, { id: 'one', passed: 0 }, { runId: 'one' });
     expect(await run.result()).toEqual({ id: 'one', passed: 3 });
     await app[Symbol.asyncDispose]();
 
-    const spans = telemetry.spans().map((span): Span => {
-      const { traceId, spanId } = span.spanContext();
-      return { name: span.name, traceId, spanId, parentSpanId: span.parentSpanContext?.spanId };
-    });
+    const spans = telemetry.spans().map(toSpan);
     expect(relations(spans)).toEqual(expect.arrayContaining(IN_ONE_LINE));
     expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
 
@@ -73,20 +78,30 @@ describe('the trace of a run', () => {
     });
     const [output, ended] = [text(worker.stdout), once(worker, 'exit')];
     await using app = await startFlowApp(server.url, []);
-    const run = await app.get(FlowClient).start(Orders, { id: 'two', passed: 0 }, { runId: 'two' });
+    const run = await trace.getTracer('shop').startActiveSpan('checkout', async (checkout) => {
+      const started = await app.get(FlowClient).start(Orders, { id: 'two', passed: 0 }, { runId: 'two' });
+      checkout.end();
+      return started;
+    });
     expect(await run.result()).toEqual({ id: 'two', passed: 3 });
     worker.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
 
-    const [start] = telemetry.spans();
-    const here = { ...start!.spanContext(), name: start!.name, parentSpanId: undefined };
+    const here = telemetry.spans().map(toSpan);
     const there = collector
       .json<OtlpTraces>('/v1/traces')
       .flatMap(({ resourceSpans }) => resourceSpans)
       .flatMap(({ scopeSpans }) => scopeSpans)
       .flatMap(({ spans }) => spans);
-    expect(relations([here, ...there])).toEqual(expect.arrayContaining(IN_ONE_LINE));
-    expect(new Set([here, ...there].map(({ traceId }) => traceId)).size).toBe(1);
+    expect(relations([...here, ...there])).toEqual(
+      expect.arrayContaining([
+        'checkout < -',
+        'publish flow.traced.start < checkout',
+        ...IN_ONE_LINE.filter((relation) => !relation.startsWith('publish flow.traced.start <')),
+      ]),
+    );
+    const traceIds = new Set([...here, ...there].map(({ traceId }) => traceId));
+    expect(traceIds.size).toBe(1);
 
     const lines = (await output).split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as PinoLine]));
     for (const step of ['price', 'charge', 'confirm']) {
@@ -95,7 +110,7 @@ describe('the trace of a run', () => {
         step,
         runId: 'two',
         attempt: 1,
-        trace_id: here.traceId,
+        trace_id: [...traceIds][0],
         span_id: there.find(({ name }) => name === `process traced.${step}`)!.spanId,
       });
     }

@@ -8,12 +8,16 @@ import { FlowModule } from 'nestjs-jetstream-flow';
 import { startOpenTelemetry } from 'nestjs-jetstream-flow/opentelemetry';
 import { flowLogger } from 'nestjs-jetstream-flow/pino';
 import { Logger, LoggerModule } from 'nestjs-pino';
-import { OrderFlow } from './order-flow.js';
+import { OrderFlow, Tally } from './order-flow.js';
 
 const telemetry = startOpenTelemetry();
 
 @Module({
-  imports: [LoggerModule.forRoot(flowLogger()), FlowModule.forRoot({ servers: process.argv[2] ?? '' })],
+  imports: [
+    LoggerModule.forRoot(flowLogger()),
+    FlowModule.forRoot({ servers: process.argv[2] ?? '' }),
+    FlowModule.forFeature({ objects: [Tally] }),
+  ],
   providers: [OrderFlow],
 })
 class WorkerModule {}
