@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { create } from '@bufbuild/protobuf';
+import type { LoggerService } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   DeadLetters,
@@ -9,6 +11,7 @@ import {
   type ObjectStore,
 } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer, eventually, FlowTestApp } from 'nestjs-jetstream-flow/testing';
+import { codeBlocks } from '../support/markdown.js';
 import { Orders } from '../types/readme/contract.js';
 import { Alarms, ReadingFlow } from '../types/readme/entries.js';
 import { ChargeFlow, Charges } from '../types/readme/failures.js';
@@ -24,6 +27,7 @@ import { AirportDelays, Arrivals, ArrivalsModule } from '../types/readme/state.j
 describe("the README's flows", () => {
   let server: EmbeddedNatsServer;
   let app: FlowTestApp;
+  const log: string[] = [];
 
   beforeAll(async () => {
     server = await EmbeddedNatsServer.start();
@@ -43,12 +47,17 @@ describe("the README's flows", () => {
         imports: [FlowModule.forRoot({ servers: url }), ArrivalsModule],
         providers,
       }),
-      { server, logger: false },
+      { server, logger: loggerInto(log) },
     );
   });
   afterAll(async () => {
     await app.close();
     await server.stop();
+  });
+
+  it('are described in the boot log as the README shows', () => {
+    const shown = codeBlocks(readFileSync('README.md', 'utf8')).find(({ text }) => text.startsWith('flow claims:'));
+    expect(log.join('\n')).toContain(shown?.text);
   });
 
   it('charge an order once for each run id', async () => {
@@ -103,3 +112,9 @@ describe("the README's flows", () => {
     expect(await delays.read({ iata: 'SFO' })).toEqual({ flights: 2, totalMinutes: 15 });
   });
 });
+
+/** A logger of Nest that keeps what it is told. */
+function loggerInto(log: string[]): LoggerService {
+  const keep = (message: unknown): void => void log.push(String(message));
+  return { log: keep, warn: keep, error: keep };
+}
