@@ -29,6 +29,7 @@ export interface StartOptions {
 export class FlowClient {
   private readonly accesses = new Map<string, FlowRunAccess<unknown>>();
 
+  /** @internal Made by the module. */
   constructor(
     private readonly connection: FlowConnection,
     private readonly streams: FlowStreams,

@@ -15,6 +15,7 @@ export interface WaitOptions {
  * `track: 'none'` there is no record, and everything but `cancel` throws {@link NotFoundError}.
  */
 export class FlowRun<Output> {
+  /** @internal Made by `FlowClient`. */
   constructor(
     /** The id it was started with. */
     readonly runId: string,

@@ -75,6 +75,7 @@ export interface DeadLetterFilter {
 export class DeadLetters {
   private readonly runs = new Map<string, RunStore>();
 
+  /** @internal Made by the module. */
   constructor(
     private readonly connection: FlowConnection,
     private readonly streams: FlowStreams,
