@@ -11,6 +11,7 @@ import {
   type Tracer,
   type TracerProvider,
 } from '@opentelemetry/api';
+import { describeThrown, textOf } from '../common/describe-thrown.js';
 import { FlowError } from '../common/errors.js';
 import { Attribute, NATS } from './attributes.js';
 import type { LogFields } from './log-context.js';
@@ -142,10 +143,15 @@ async function runAndEnd<T>(span: Span, fn: Traced<T>): Promise<T> {
 /** Marks a span as failed with an error that does not leave the traced function. */
 export function recordError(span: Span, error: unknown): void {
   if (!span.isRecording()) return;
-  const exception = error instanceof Error ? error : new Error(String(error));
+  const exception = describeException(error);
   span.recordException(exception);
   span.setAttribute(Attribute.errorType, error instanceof FlowError ? error.code : exception.name);
   span.setStatus({ code: SpanStatusCode.ERROR, message: exception.message });
+}
+
+function describeException(error: unknown): { name: string; message: string; stack?: string } {
+  if (!(error instanceof Error)) return { name: 'Error', message: describeThrown(error) };
+  return { name: textOf(() => error.name), message: textOf(() => error.message), stack: textOf(() => error.stack ?? '') };
 }
 
 function linksTo(carriers: readonly HeaderCarrier[] | undefined): Link[] | undefined {

@@ -22,16 +22,26 @@ export function toFailure(error: unknown, longestText = LONGEST_TEXT): Failure {
 }
 
 function codeOf(error: Error): string {
-  const code: unknown = 'code' in error ? error.code : undefined;
+  const code = read(() => ('code' in error ? error.code : undefined));
   return typeof code === 'string' || typeof code === 'number' ? String(code) : '';
 }
 
 function causesOf(error: Error): string[] {
   const causes: string[] = [];
-  let { cause } = error;
+  let cause = read(() => error.cause);
   while (cause !== undefined && causes.length < LONGEST_CHAIN) {
     causes.push(describeThrown(cause));
-    cause = cause instanceof Error ? cause.cause : undefined;
+    const of = cause;
+    cause = of instanceof Error ? read(() => of.cause) : undefined;
   }
   return causes;
+}
+
+function read(property: () => unknown): unknown {
+  try {
+    return property();
+  } catch {
+    // Anything can be thrown, also an error that throws when it is looked at: it has no such property then.
+    return undefined;
+  }
 }

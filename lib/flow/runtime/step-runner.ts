@@ -1,6 +1,6 @@
 import type { Span } from '@opentelemetry/api';
 import { FlowError } from '../../common/errors.js';
-import { describeThrown } from '../../common/describe-thrown.js';
+import { describeThrown, textOf } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import { runWithLogFields } from '../../telemetry/log-context.js';
@@ -211,5 +211,5 @@ export class StepRunner {
 }
 
 function stackOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.stack : undefined;
+  return error instanceof Error ? textOf(() => error.stack) : undefined;
 }
