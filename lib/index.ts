@@ -48,6 +48,7 @@ export type {
   Changed,
   InputOf,
   KeyOf,
+  KeyParts,
   KeyPattern,
   KeyRef,
   KvReducer,
@@ -55,7 +56,10 @@ export type {
 } from './store/engine/kv-reducer.js';
 export type { KvObjectOptions } from './store/engine/kv-object.options.js';
 export type { WriteOptions } from './store/engine/operation-queue.js';
+export type { Consistency } from './store/engine/bucket-reader.js';
+export type { Migrate } from './store/engine/state-codec.js';
 export type { StoreEntry, WatchEvent } from './store/engine/store-entry.js';
+export type { WatchFrom } from './store/engine/bucket-watch.js';
 export type { WatchOptions } from './store/engine/watch-events.js';
 export { StoreKey } from './store/engine/store-key.js';
 export type { KeyPart } from './store/engine/store-key.js';
@@ -65,6 +69,11 @@ export type { JsonSchema, MessageOf, MessageSchema } from './codec/message-schem
 
 export { FlowConnection } from './connection/flow-connection.js';
 export type { ConnectionHealth } from './connection/flow-connection.js';
+export type { ConnectionStatus } from './connection/connection-monitor.js';
+export type { Publisher } from './connection/publisher.js';
+export type { HeaderFields } from './connection/publish-headers.js';
+export type { PublishOptions, PublishResult } from './connection/publish.options.js';
+export type { ServerCapabilities, ServerFeature } from './connection/server-capabilities.js';
 export type { ConnectionOptions, ConnectionTlsOptions } from './connection/connection.options.js';
 
 export type { Duration } from './common/duration.js';
@@ -90,4 +99,6 @@ export {
   StepTimeoutError,
   TerminalError,
   UnsupportedByServerError,
+  WrongLastSequenceError,
 } from './common/errors.js';
+export type { FlowErrorOptions } from './common/errors.js';

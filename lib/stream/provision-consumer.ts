@@ -152,7 +152,7 @@ function consumerDifferences(want: DurableConfig, have: ConsumerConfig): ConfigD
 }
 
 /** Filters in one order; none for "everything". */
-export function filtersOf(config: Partial<ConsumerConfig>): string[] {
+function filtersOf(config: Partial<ConsumerConfig>): string[] {
   const several = config.filter_subjects ?? [];
   const filters = several.length > 0 ? several : [config.filter_subject ?? ''];
   return filters.filter((filter) => filter !== '' && filter !== '>').toSorted();

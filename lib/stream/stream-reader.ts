@@ -2,7 +2,7 @@ import { ApiCode, callApi, isApiError } from './jetstream-api.js';
 import { toStoredMessage, type StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
-export { listMessages, type ListMessagesOptions } from './list-messages.js';
+export { listMessages } from './list-messages.js';
 export type { StoredMessage } from './stored-message.js';
 
 /**

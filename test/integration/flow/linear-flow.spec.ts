@@ -52,6 +52,11 @@ describe('a flow in a line', () => {
     const flows = app.get(FlowClient);
     const run = await flows.start(Orders, { id: 'o-1', amount: 21 }, { runId: 'o-1', metadata: { tenant: 'acme' } });
     expect(await run.result()).toEqual({ id: 'o-1', total: 42, trail: ['price', 'charge', 'confirm:acme'] });
-    expect(await run.status()).toMatchObject({ state: 'completed', runId: 'o-1', pending: 0, metadata: { tenant: 'acme' } });
+    expect(await run.status()).toMatchObject({
+      state: 'completed',
+      runId: 'o-1',
+      pending: 0,
+      metadata: { tenant: 'acme' },
+    });
   });
 });
