@@ -13,7 +13,7 @@ import {
 import { EmbeddedNatsServer, eventually, FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { codeBlocks } from '../support/markdown.js';
 import { Orders } from '../types/readme/contract.js';
-import { Alarms, ReadingFlow } from '../types/readme/entries.js';
+import { Alarms, ReadingFlow, SensorGateway } from '../types/readme/entries.js';
 import { ChargeFlow, Charges } from '../types/readme/failures.js';
 import { OrderSchema } from '../types/readme/gen/shop/v1/order_pb.js';
 import { CurrentTenant, SignupFlow, Signups } from '../types/readme/nest.js';
@@ -37,6 +37,7 @@ describe("the README's flows", () => {
       ClaimFlow,
       ReadingFlow,
       Alarms,
+      SensorGateway,
       ChargeFlow,
       CafeFlow,
       SignupFlow,
@@ -76,10 +77,8 @@ describe("the README's flows", () => {
   });
 
   it('take external messages', async () => {
-    const { publisher, manager } = app.get(FlowConnection);
-    const reading = { sensor: 'boiler', at: 1, celsius: 95 };
-    const data = new TextEncoder().encode(JSON.stringify(reading));
-    expect(await publisher.publish('sensors.boiler.temperature', data)).toMatchObject({ stream: 'FLOW_readings_IN' });
+    const { manager } = app.get(FlowConnection);
+    await app.get(SensorGateway).report({ sensor: 'boiler', at: 1, celsius: 95 });
     await eventually(
       async () =>
         (await manager.streams.getMessage('FLOW_readings', { last_by_subj: 'flow.readings.step.alarm.boiler-1' })) !==

@@ -1,6 +1,7 @@
-import { Flow, flow, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
+import { Injectable } from '@nestjs/common';
+import { Flow, flow, FlowConnection, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
 
-interface Reading {
+export interface Reading {
   sensor: string;
   at: number;
   celsius: number;
@@ -25,5 +26,16 @@ export class Alarms {
   @FlowStep({ flow: Readings, after: 'ingest', when: (reading: Reading) => reading.celsius > 80 })
   alarm(reading: Reading): void {
     console.log(`${reading.sensor} is hot`);
+  }
+}
+
+@Injectable()
+export class SensorGateway {
+  constructor(private readonly connection: FlowConnection) {}
+
+  async report(reading: Reading): Promise<void> {
+    const data = new TextEncoder().encode(JSON.stringify(reading));
+    const messageId = `${reading.sensor}-${reading.at}`;
+    await this.connection.publisher.publish(`sensors.${reading.sensor}.temperature`, data, { messageId });
   }
 }
