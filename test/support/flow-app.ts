@@ -1,32 +1,19 @@
-import type { INestApplicationContext, ModuleMetadata, Type } from '@nestjs/common';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import type { ModuleMetadata } from '@nestjs/common';
 import { FlowModule, type FlowModuleOptions } from 'nestjs-jetstream-flow';
+import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 
 /** A Nest application with flows, closed by `await using`. */
-export interface FlowApp extends AsyncDisposable {
-  readonly app: INestApplicationContext;
-  get<T>(type: Type<T> | (abstract new (...args: never[]) => T)): T;
-}
+export type FlowApp = FlowTestApp;
 
-/** Starts an application with these providers, connected to `servers`. */
-export async function startFlowApp(
-  servers: string,
+/** Starts an application with these providers, connected to `url`. With `TEST_LOG` set it says what it does. */
+export function startFlowApp(
+  url: string,
   providers: NonNullable<ModuleMetadata['providers']>,
   options: FlowModuleOptions = {},
   imports: NonNullable<ModuleMetadata['imports']> = [],
 ): Promise<FlowApp> {
-  @Module({ imports: [FlowModule.forRoot({ servers, ...options }), ...imports], providers })
-  class AppModule {}
-
-  const app = await NestFactory.createApplicationContext(AppModule, {
-    logger: process.env['TEST_LOG'] === undefined ? false : ['log', 'warn', 'error', 'debug'],
-    abortOnError: false,
-  });
-  let closed: Promise<void> | undefined;
-  return {
-    app,
-    get: (type) => app.get(type),
-    [Symbol.asyncDispose]: () => (closed ??= app.close()),
-  };
+  return FlowTestApp.start(
+    () => ({ imports: [FlowModule.forRoot({ servers: url, ...options }), ...imports], providers }),
+    { server: { url }, logger: process.env['TEST_LOG'] === undefined ? false : ['log', 'warn', 'error', 'debug'] },
+  );
 }
