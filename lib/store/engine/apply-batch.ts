@@ -76,6 +76,14 @@ export function applyBatch<State>(
   return { outcomes, write, hashes };
 }
 
+/** Tells the callers what became of their operations, once the batch is committed. */
+export function settle<State>(outcomes: readonly Applied<State>[]): void {
+  for (const outcome of outcomes) {
+    if ('error' in outcome) outcome.operation.reject(outcome.error);
+    else outcome.operation.resolve(outcome.result);
+  }
+}
+
 function copyOf<State>(
   codec: StateCodec<State>,
   key: string,

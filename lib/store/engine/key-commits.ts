@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConflictError, EncodeError, JetStreamRequestError, OutcomeUnknownError } from '../../common/errors.js';
-import { applyBatch, type Applied, type AppliedBatch } from './apply-batch.js';
+import { OutcomeUnknownError } from '../../common/errors.js';
+import { applyBatch, settle, type AppliedBatch } from './apply-batch.js';
 import { isPassing } from './bucket-request.js';
 import type { Belief, CommitContext } from './commit-context.js';
+import type { PreparedWrite, WriteOutcome } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
+import { countConflict, isBlamable, rejectUnknowable } from './operation-failures.js';
 import type { PendingOperation } from './pending-operation.js';
 import type { StoredEntry } from './stored-entry.js';
 
@@ -19,6 +21,14 @@ const COMPACT_FROM = 256;
 /** The state a batch is applied to: from the leader just now, or believed. */
 type Base = Belief | { readonly entry: StoredEntry; readonly kind: 'fresh' };
 
+/** A write that is on its way, and what it is of. */
+interface Begun<State> {
+  readonly base: Base;
+  readonly applied: AppliedBatch<State>;
+  readonly write: PreparedWrite;
+  readonly sending: Promise<WriteOutcome>;
+}
+
 /**
  * Group commit of one key: operations queue, are applied in order to one state, and committed by one write that
  * holds only if the key's revision is still the one they were applied to. What arrives while a write is on
@@ -28,7 +38,9 @@ type Base = Belief | { readonly entry: StoredEntry; readonly kind: 'fresh' };
 export class KeyCommits<State> {
   private queue: PendingOperation<State>[] = [];
   private compactAt = COMPACT_FROM;
-  private running: Promise<void> | undefined;
+  /** Operations under commit now. */
+  private batch: PendingOperation<State>[] = [];
+  private running = false;
   private contendedUntil = 0;
   private lastWriteMs = 0;
 
@@ -42,7 +54,10 @@ export class KeyCommits<State> {
   add(operation: PendingOperation<State>): void {
     this.queue.push(operation);
     if (this.queue.length >= this.compactAt) this.compact();
-    this.running ??= this.run();
+    if (this.running) return;
+    this.running = true;
+    // Whatever is asked for in the same tick shall share the first write.
+    queueMicrotask(this.next);
   }
 
   /** Gives up the operations that are overdue. */
@@ -51,23 +66,59 @@ export class KeyCommits<State> {
     for (const operation of this.batch) operation.expire(now);
   }
 
-  /** Operations under commit now. */
-  private batch: PendingOperation<State>[] = [];
-
-  private async run(): Promise<void> {
-    // Whatever is asked for in the same tick shall share the first write.
-    await Promise.resolve();
-    while (this.refill(MAX_BATCH)) {
-      try {
-        await this.commit(MAX_BATCH);
-      } catch (error) {
-        this.context.forget(this.key);
-        for (const operation of this.batch) operation.reject(error);
-      }
-      this.batch = [];
+  /**
+   * Takes up the next batch. What is nearly always the case, a write that succeeds on what is remembered, is done here and
+   * in {@link follow} with a single promise; {@link commit} does everything.
+   */
+  private readonly next = (): void => {
+    this.batch = [];
+    if (!this.refill(MAX_BATCH)) {
+      this.running = false;
+      this.onIdle();
+      return;
     }
-    this.running = undefined;
-    this.onIdle();
+    const begun = this.begin();
+    if (begun === undefined) void this.finish();
+    else this.follow(begun);
+  };
+
+  /** Sends the batch on what is believed; `undefined` when there is nothing to go by, or something is not right. */
+  private begin(): Begun<State> | undefined {
+    const base = this.context.recall(this.key);
+    if (base === undefined) return undefined;
+    const applied = applyBatch(this.context.codec, this.key, base.entry, this.batch);
+    if (applied.write === undefined) return undefined;
+    let write: PreparedWrite;
+    try {
+      write = this.prepare(base.entry, applied);
+    } catch {
+      // Whatever is wrong with it comes again in commit(), from a state that is certain, and reaches the callers there.
+      return undefined;
+    }
+    return { base, applied, write, sending: write.send() };
+  }
+
+  private follow(begun: Begun<State>): void {
+    begun.sending.then(
+      (outcome) => {
+        if (outcome.kind !== 'stored' || performance.now() < this.contendedUntil) return this.finish(begun);
+        this.context.remember(this.key, outcome.entry);
+        this.committed(begun.applied);
+        this.next();
+      },
+      () => this.finish(begun),
+    );
+  }
+
+  /** Commits the batch at length, goes on with the next. Never rejects. */
+  private async finish(begun?: Begun<State>): Promise<void> {
+    try {
+      await this.commit(MAX_BATCH, begun);
+    } catch (error) {
+      this.context.forget(this.key);
+      for (const operation of this.batch) operation.reject(error);
+    }
+    this.next();
   }
 
   /** Fills the batch up to `limit` from the queue. @returns whether there is anything to do. */
@@ -84,51 +135,50 @@ export class KeyCommits<State> {
     return this.batch.length > 0;
   }
 
-  /** Commits the batch, however many rounds that takes; returns when nobody of it waits any more. */
-  private async commit(limit: number): Promise<void> {
+  /**
+   * Commits the batch, however many rounds that takes; returns when nobody of it waits any more. After `begun`, the
+   * first round's write that is on its way, only what the leader says counts.
+   */
+  private async commit(limit: number, begun?: Begun<State>): Promise<void> {
     let pause: (() => Promise<void>) | undefined;
-    let base: Base | undefined = this.context.recall(this.key);
-    while (this.refill(limit)) {
+    let base: Base | undefined = begun?.base;
+    while (begun !== undefined || this.refill(limit)) {
       if (base === undefined) {
         base = { entry: await this.readUntilAnswered(), kind: 'fresh' };
         // Others may have come, and some gone, in the meantime.
         if (!this.refill(limit)) return;
       }
       const operations = this.batch;
-      const { entry } = base;
-      const applied = applyBatch(this.context.codec, this.key, entry, operations);
-      if (applied.write === undefined && base.kind !== 'fresh') {
-        // Nothing to write means nothing proves that the guess was right: ask.
-        base = undefined;
-        continue;
-      }
+      const applied = begun?.applied ?? applyBatch(this.context.codec, this.key, base.entry, operations);
       if (applied.write === undefined) {
         settle(applied.outcomes);
         return;
       }
-      let committed: boolean;
+      let written: boolean;
       try {
-        committed = await this.write(entry, applied);
+        written = await this.write(base.entry, applied, begun);
       } catch (error) {
         if (!isBlamable(error)) throw error;
         this.lost();
-        if (base.kind !== 'fresh') {
-          base = undefined;
-          continue;
+        if (base.kind === 'fresh') {
+          if (operations.length === 1) throw error;
+          return this.commitOneByOne(operations);
         }
-        if (operations.length === 1) throw error;
-        return this.commitOneByOne(operations);
+        // Decided on a guess: look.
+        begun = base = undefined;
+        continue;
       }
-      if (committed) {
-        this.context.meter.committed(operations.length);
-        settle(applied.outcomes);
+      if (written) {
+        this.committed(applied);
         return this.yieldWhenContended();
       }
       const { kind } = base;
-      base = undefined;
+      begun = base = undefined;
       // A wrong guess is nobody's win.
       if (kind === 'guessed') continue;
-      this.countConflict(operations);
+      this.context.meter.conflict();
+      this.contendedUntil = performance.now() + CONTENDED_MS;
+      countConflict(operations);
       // What was remembered may be long out of date; only losing with a fresh state means that others write right now.
       if (kind === 'fresh') await (pause ??= fullJitter(this.context.backoff))();
     }
@@ -147,19 +197,29 @@ export class KeyCommits<State> {
     }
   }
 
-  /** @returns whether the write was applied; `false`: another writer came first, and certainly ours will not count. */
-  private async write(base: StoredEntry, applied: AppliedBatch<State>): Promise<boolean> {
+  private prepare(base: StoredEntry, { write, hashes }: AppliedBatch<State>): PreparedWrite {
     const { codec, writer } = this.context;
-    const { write, hashes } = applied;
-    if (write === undefined) return true;
-    const data = write.kind === 'value' ? codec.encode(write.state) : undefined;
-    const attempt = writer.prepare(this.key, base, data, { purge: write.kind === 'deletion' && write.purge, hashes });
+    const data = write?.kind === 'value' ? codec.encode(write.state) : undefined;
+    const purge = write?.kind === 'deletion' && write.purge;
+    const prepared = writer.prepare(this.key, base, data, { purge, hashes });
     for (const operation of this.batch) operation.sent = true;
+    return prepared;
+  }
+
+  /** @returns whether the write was applied; `false`: another writer came first, and certainly ours will not count. */
+  private async write(
+    base: StoredEntry,
+    applied: AppliedBatch<State>,
+    begun: Begun<State> | undefined,
+  ): Promise<boolean> {
+    const attempt = begun?.write ?? this.prepare(base, applied);
+    let sending = begun?.sending;
     let pause: (() => Promise<void>) | undefined;
     const started = performance.now();
     let uncertain = false;
     for (;;) {
-      const outcome = await attempt.send();
+      const outcome = await (sending ?? attempt.send());
+      sending = undefined;
       if (outcome.kind === 'stored') {
         this.lastWriteMs = performance.now() - started;
         this.context.remember(this.key, outcome.entry);
@@ -177,7 +237,7 @@ export class KeyCommits<State> {
       }
       if (verdict === 'not applied') return this.lost();
       if (verdict === 'unknowable') {
-        this.rejectUnknowable();
+        rejectUnknowable(this.batch);
         return this.lost();
       }
       // Still at the revision the write was made for: it has not arrived, or is about to. The same write again is safe.
@@ -196,34 +256,9 @@ export class KeyCommits<State> {
     return false;
   }
 
-  /** Operations without an idempotency key may not be repeated; the others find out by it. */
-  private rejectUnknowable(): void {
-    for (const operation of this.batch) {
-      if (operation.request.hash !== undefined) continue;
-      const { what } = operation.request;
-      operation.reject(
-        new OutcomeUnknownError(
-          `The ${what}`,
-          'the reply was lost, and the entry was replaced from outside the store since',
-        ),
-      );
-    }
-  }
-
-  private countConflict(operations: readonly PendingOperation<State>[]): void {
-    this.context.meter.conflict();
-    this.contendedUntil = performance.now() + CONTENDED_MS;
-    for (const operation of operations) {
-      operation.conflicts += 1;
-      const { what, maxAttempts } = operation.request;
-      if (operation.conflicts >= maxAttempts) {
-        operation.reject(
-          new ConflictError(
-            `The ${what} lost against other writers ${operation.conflicts} times (maxAttempts); nothing was written.`,
-          ),
-        );
-      }
-    }
+  private committed(applied: AppliedBatch<State>): void {
+    this.context.meter.committed(applied.outcomes.length);
+    settle(applied.outcomes);
   }
 
   /**
@@ -261,16 +296,4 @@ export class KeyCommits<State> {
 
 function isSettled(operation: { readonly settled: boolean }): boolean {
   return operation.settled;
-}
-
-/** Whether the error lies in the value, and so with one of the operations of a batch. */
-function isBlamable(error: unknown): boolean {
-  return error instanceof EncodeError || (error instanceof JetStreamRequestError && !isPassing(error));
-}
-
-function settle<State>(outcomes: readonly Applied<State>[]): void {
-  for (const outcome of outcomes) {
-    if ('error' in outcome) outcome.operation.reject(outcome.error);
-    else outcome.operation.resolve(outcome.result);
-  }
 }

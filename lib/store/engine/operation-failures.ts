@@ -1,0 +1,35 @@
+import { ConflictError, EncodeError, JetStreamRequestError, OutcomeUnknownError } from '../../common/errors.js';
+import { isPassing } from './bucket-request.js';
+import type { PendingOperation } from './pending-operation.js';
+
+/** Counts a lost write; rejects the operations whose attempts are used up. */
+export function countConflict<State>(operations: readonly PendingOperation<State>[]): void {
+  for (const operation of operations) {
+    operation.conflicts += 1;
+    const { what, maxAttempts } = operation.request;
+    if (operation.conflicts < maxAttempts) continue;
+    operation.reject(
+      new ConflictError(
+        `The ${what} lost against other writers ${operation.conflicts} times (maxAttempts); nothing was written.`,
+      ),
+    );
+  }
+}
+
+/** Rejects the operations that may not be repeated on a guess; those with an idempotency key find out by it. */
+export function rejectUnknowable<State>(operations: readonly PendingOperation<State>[]): void {
+  for (const operation of operations) {
+    if (operation.request.hash !== undefined) continue;
+    operation.reject(
+      new OutcomeUnknownError(
+        `The ${operation.request.what}`,
+        'the reply was lost, and the entry was replaced from outside the store since',
+      ),
+    );
+  }
+}
+
+/** Whether the error lies in the value, and so with one of the operations of a batch. */
+export function isBlamable(error: unknown): boolean {
+  return error instanceof EncodeError || (error instanceof JetStreamRequestError && !isPassing(error));
+}
