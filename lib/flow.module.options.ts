@@ -5,6 +5,7 @@ import {
   checkConnectionOptions,
   connectionOptionsShape,
   type ConnectionOptions,
+  type ResolvedConnectionOptions,
 } from './connection/connection.options.js';
 import {
   checkFlowRuntimeOptions,
@@ -40,7 +41,7 @@ export interface FlowModuleAsyncOptions extends FlowConnectionKey, Pick<ModuleMe
 }
 
 /** Schema of {@link FlowModuleOptions}; unknown names are problems. */
-export const flowModuleOptionsSchema = z
+export const flowModuleOptionsSchema: z.ZodType<ResolvedConnectionOptions & ResolvedFlowRuntimeOptions> = z
   .strictObject({ ...connectionOptionsShape, ...flowRuntimeOptionsShape })
   .superRefine(
     (options, context) => {

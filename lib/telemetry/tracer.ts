@@ -151,7 +151,11 @@ export function recordError(span: Span, error: unknown): void {
 
 function describeException(error: unknown): { name: string; message: string; stack?: string } {
   if (!(error instanceof Error)) return { name: 'Error', message: describeThrown(error) };
-  return { name: textOf(() => error.name), message: textOf(() => error.message), stack: textOf(() => error.stack ?? '') };
+  return {
+    name: textOf(() => error.name),
+    message: textOf(() => error.message),
+    stack: textOf(() => error.stack ?? ''),
+  };
 }
 
 function linksTo(carriers: readonly HeaderCarrier[] | undefined): Link[] | undefined {
