@@ -29,6 +29,7 @@ const ONE_WAY = new Set(['deny_delete', 'deny_purge', 'allow_msg_ttl', 'sealed']
  * Makes sure that the stream is there with these settings. Idempotent; any number of processes may do it at
  * once. Subjects are added, never taken away; what else differs is updated where the server lets one.
  *
+ * @param whenNew settings of a stream that has to be made; one that is there keeps its own.
  * @throws ConfigurationError naming each setting that cannot be met, what the stream has, and the remedy; with
  * `verify` also when the stream is missing or differs. ConnectionError or JetStreamRequestError when the server
  * does not answer or has no resources.
@@ -38,6 +39,7 @@ export async function provisionStream(
   config: NamedStreamConfig,
   mode: ProvisionMode,
   log: Log,
+  whenNew: Partial<StreamConfig> = {},
 ): Promise<void> {
   if (mode === 'off') return;
   const { metadata, ...withoutMetadata } = config;
@@ -49,13 +51,19 @@ export async function provisionStream(
   if (mode === 'verify') {
     throw new ConfigurationError(where(config.name), ['does not exist. Create it, or provision with "auto"']);
   }
-  await createStream(connection, wanted, log);
+  await createStream(connection, wanted, log, whenNew);
 }
 
-async function createStream(connection: StreamConnection, wanted: NamedStreamConfig, log: Log): Promise<void> {
+async function createStream(
+  connection: StreamConnection,
+  wanted: NamedStreamConfig,
+  log: Log,
+  whenNew: Partial<StreamConfig>,
+): Promise<void> {
   const { name } = wanted;
   try {
-    const created = await callApi(`create stream "${name}"`, () => connection.manager.streams.add({ ...wanted }));
+    const config = { ...whenNew, ...wanted };
+    const created = await callApi(`create stream "${name}"`, () => connection.manager.streams.add(config));
     refuseIgnored(connection, wanted, created);
     log.log(`${where(name)} created for ${(wanted.subjects ?? [name]).join(', ')}.`);
   } catch (error) {

@@ -147,7 +147,7 @@ export class PullConsumer {
       },
     });
     this.#session = session;
-    this.#silentTicks = 0;
+    this.#silentTicks = -1; // the first tick may come right away
     this.#pump();
   }
 
@@ -244,7 +244,7 @@ export class PullConsumer {
       return;
     }
     this.#silentTicks++;
-    if (this.#silentTicks <= MISSED_HEARTBEATS) return;
+    if (this.#silentTicks < MISSED_HEARTBEATS) return;
     this.#report(new ConnectionError(`${this.#name}: the server's heartbeats stopped; asking anew.`));
     this.#heal();
   }

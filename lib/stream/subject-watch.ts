@@ -105,7 +105,7 @@ export class SubjectWatch {
       },
     );
     this.#push = push;
-    this.#silentTicks = 0;
+    this.#silentTicks = -1; // the first tick may come right away
     try {
       await push.create();
     } catch (error) {
@@ -175,7 +175,7 @@ export class SubjectWatch {
       return;
     }
     this.#silentTicks++;
-    if (this.#silentTicks <= MISSED_HEARTBEATS) return;
+    if (this.#silentTicks < MISSED_HEARTBEATS) return;
     this.#report(new ConnectionError(`Watching ${this.#name}: the server's heartbeats stopped; watching anew.`));
     this.#renew();
   }
