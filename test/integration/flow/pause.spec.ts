@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { flow, FlowClient, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
+import { FlowOrchestrator } from '../../../lib/flow/flow.orchestrator.js';
+import { startFlowApp } from '../../support/flow-app.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { gate } from '../../support/gate.js';
+import { until } from '../../support/until.js';
+
+const Text = json<string>('Text');
+const Line = flow('line', { input: Text, output: Text });
+const Other = flow('other', { input: Text, output: Text });
+const Held = flow('held', { input: Text, output: Text });
+
+class Steps {
+  readonly calls: string[] = [];
+
+  @FlowStep({ flow: Line })
+  first(text: string, ctx: FlowContext): string {
+    this.calls.push(`${ctx.step}:${ctx.runId}`);
+    return text;
+  }
+  @FlowStep({ flow: Line, after: 'first' })
+  second(text: string, ctx: FlowContext): string {
+    this.calls.push(`${ctx.step}:${ctx.runId}`);
+    return text;
+  }
+  @FlowStep({ flow: Other })
+  third(text: string): string {
+    return text;
+  }
+}
+
+class HeldSteps {
+  readonly runIds: string[] = [];
+  readonly done = gate();
+
+  @FlowStep({ flow: Held, concurrency: 3 })
+  async work(text: string, ctx: FlowContext): Promise<string> {
+    this.runIds.push(ctx.runId);
+    await this.done.opened;
+    return text;
+  }
+}
+
+describe('pausing', () => {
+  const nats = useFlowServer();
+
+  const waiting = async (stream: string, consumer: string): Promise<number> =>
+    (await nats.streams.manager.consumers.info(stream, consumer)).num_pending;
+
+  /** Resolves when the consumer has no requests left: nothing can be pulled. */
+  async function isQuiet(stream: string, ...consumers: string[]): Promise<void> {
+    for (const consumer of consumers) {
+      await until(async () => (await nats.streams.manager.consumers.info(stream, consumer)).num_waiting === 0, {
+        what: `the end of the pulling of ${consumer}`,
+      });
+    }
+  }
+
+  it('a step keeps its messages in the stream, on every instance, until it is resumed', async () => {
+    await using app = await startFlowApp(nats.url, [Steps]);
+    await using other = await startFlowApp(nats.url, [Steps]);
+    const flows = app.get(FlowClient);
+    await flows.pause(Line, 'second');
+    await isQuiet('FLOW_line', 'step_second');
+
+    const runs = await Promise.all([1, 2, 3].map((number) => flows.start(Line, 'x', { runId: `step-${number}` })));
+    await until(async () => (await waiting('FLOW_line', 'step_second')) === 3, { what: 'the waiting messages' });
+    const calls = (): string[] => [...app.get(Steps).calls, ...other.get(Steps).calls];
+    expect(calls().toSorted()).toEqual(['first:step-1', 'first:step-2', 'first:step-3']);
+    for (const run of runs) expect((await run.status()).state).toBe('running');
+
+    await flows.resume(Line, 'second');
+    for (const run of runs) expect(await run.result()).toBe('x');
+  });
+
+  it('a flow stops all its steps and no other flow', async () => {
+    await using app = await startFlowApp(nats.url, [Steps]);
+    const flows = app.get(FlowClient);
+    await flows.pause(Line);
+    await isQuiet('FLOW_line', 'start_first', 'step_first', 'step_second');
+    const paused = await flows.start(Line, 'x', { runId: 'flow-1' });
+    expect(await (await flows.start(Other, 'y')).result()).toBe('y');
+    expect(await waiting('FLOW_line', 'start_first')).toBe(1);
+    expect(app.get(Steps).calls).toEqual([]);
+    await flows.resume(Line);
+    expect(await paused.result()).toBe('x');
+  });
+
+  it('a step by itself lasts when its flow is resumed', async () => {
+    await using app = await startFlowApp(nats.url, [Steps]);
+    const flows = app.get(FlowClient);
+    await flows.pause(Line, 'second');
+    await flows.pause(Line);
+    await isQuiet('FLOW_line', 'start_first', 'step_second');
+    const run = await flows.start(Line, 'x', { runId: 'nested' });
+    await flows.resume(Line);
+    await until(async () => (await waiting('FLOW_line', 'step_second')) === 1, { what: 'the waiting message' });
+    await flows.resume(Line, 'second');
+    expect(await run.result()).toBe('x');
+  });
+
+  it('outlasts a restart', async () => {
+    {
+      await using before = await startFlowApp(nats.url, [Steps]);
+      await before.get(FlowClient).pause(Line);
+      await isQuiet('FLOW_line', 'start_first');
+    }
+    await using app = await startFlowApp(nats.url, [Steps]);
+    const flows = app.get(FlowClient);
+    const run = await flows.start(Line, 'x', { runId: 'restarted' });
+    expect(await (await flows.start(Other, 'y')).result()).toBe('y');
+    expect(await nats.streams.manager.consumers.info('FLOW_line', 'start_first')).toMatchObject({
+      num_pending: 1,
+      num_waiting: 0,
+      num_ack_pending: 0,
+    });
+    await flows.resume(Line);
+    expect(await run.result()).toBe('x');
+  });
+
+  it('lets what is in hand come to its end', async () => {
+    await using app = await startFlowApp(nats.url, [HeldSteps]);
+    const flows = app.get(FlowClient);
+    const steps = app.get(HeldSteps);
+    const runs = await Promise.all(
+      Array.from({ length: 10 }, (_, number) => flows.start(Held, 'x', { runId: `held-${number}` })),
+    );
+    await until(() => steps.runIds.length === 3, { what: 'three handlers' });
+    await flows.pause(Held);
+    await isQuiet('FLOW_held', 'start_work');
+    steps.done.open();
+    await until(() => app.get(FlowOrchestrator).inFlight().get('held')?.get('work') === 0, {
+      what: 'the end of three',
+    });
+    expect(steps.runIds).toHaveLength(3);
+    const ended = runs.filter(({ runId }) => steps.runIds.includes(runId));
+    for (const run of ended) expect(await run.result()).toBe('x');
+    await until(async () => (await waiting('FLOW_held', 'start_work')) === 7, { what: 'seven waiting' });
+
+    await flows.resume(Held);
+    for (const run of runs) expect(await run.result()).toBe('x');
+    expect(steps.runIds.toSorted()).toEqual(runs.map(({ runId }) => runId).toSorted());
+  });
+});
