@@ -20,7 +20,7 @@ import { FlowFeatureEnvironment } from './flow.feature.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
-import { replicasOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
 import {
@@ -134,8 +134,7 @@ function coreProviders(key: string | undefined): CoreProvider[] {
     },
     {
       provide: FlowFeatureEnvironment,
-      useFactory: ({ runtime }: ResolvedFlowModuleOptions, log: Log) =>
-        new FlowFeatureEnvironment(runtime, log, runtime.durability === 'replicated' ? replicasOf(runtime) : undefined),
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions, log: Log) => new FlowFeatureEnvironment(runtime, log),
       inject: [OPTIONS, LOG],
     },
     {
@@ -177,7 +176,7 @@ function coreProviders(key: string | undefined): CoreProvider[] {
 function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParameters<typeof FlowStreams>[1] {
   return {
     provision: runtime.provision,
-    storage: runtime.durability === 'memory' ? 'memory' : 'file',
+    storage: storageOf(runtime),
     replicas: replicasOf(runtime),
     deadLetterRetentionMs: runtime.deadLetterRetention,
   };

@@ -2,7 +2,7 @@ import type { Abstract, InjectionToken, ModuleMetadata, Provider } from '@nestjs
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
 import { FlowResources } from './flow/flow-resources.js';
-import type { ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import type { FlowConnectionKey } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';
 import { createObjectStore } from './store/engine/create-object-store.js';
@@ -24,7 +24,6 @@ export class FlowFeatureEnvironment {
   constructor(
     readonly runtime: ResolvedFlowRuntimeOptions,
     readonly log: Log,
-    readonly replicas: number | undefined,
   ) {}
 }
 
@@ -44,7 +43,7 @@ function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
     reducer: AnyKvReducer,
     connection: FlowConnection,
     resources: FlowResources,
-    { runtime, log, replicas }: FlowFeatureEnvironment,
+    { runtime, log }: FlowFeatureEnvironment,
     tracer: FlowTracer,
     meter: FlowMeter,
   ): Promise<ObjectStore<AnyKvReducer>> => {
@@ -55,8 +54,8 @@ function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
       meter,
       defaults: {
         bucketPrefix: runtime.bucketPrefix,
-        replicas,
-        storage: runtime.durability === 'memory' ? 'memory' : undefined,
+        replicas: replicasOf(runtime),
+        storage: storageOf(runtime),
       },
     });
     resources.add(store);

@@ -36,6 +36,11 @@ export function describeBoot(
 
 function describeStorage(options: ResolvedFlowRuntimeOptions): string {
   switch (options.durability) {
+    case undefined:
+      return (
+        'Storage: as the streams have it; new ones get file, 1 copy. Power loss can cost what the server has not ' +
+        'written yet (sync_interval, 2 minutes unless set).'
+      );
     case 'memory':
       return 'Storage: memory. A restart of the server loses everything.';
     case 'file':

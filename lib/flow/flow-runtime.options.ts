@@ -13,7 +13,8 @@ export interface FlowRuntimeOptions {
   readonly provision?: 'auto' | 'verify' | 'off';
   /**
    * What survives: `'memory'` nothing but the loss of clients; `'file'` a crash of the server; `'replicated'` the
-   * loss of a server of the cluster. Power loss is another matter, see the server's `sync_interval`. @default 'file'
+   * loss of a server of the cluster. Power loss is another matter, see the server's `sync_interval`.
+   * @default as the streams and buckets have it; `'file'` for new ones
    */
   readonly durability?: 'memory' | 'file' | 'replicated';
   /** Copies with `durability: 'replicated'`, 2 to 5. @default 3 */
@@ -24,7 +25,7 @@ export interface FlowRuntimeOptions {
   readonly maxInFlight?: number;
   /** How long running steps may go on when the application stops; then they are interrupted. @default '10s' */
   readonly shutdownTimeout?: Duration;
-  /** How long dead letters are kept. @default '30d' */
+  /** How long dead letters are kept. @default as their stream has it; `'30d'` for a new one */
   readonly deadLetterRetention?: Duration;
   /** Whether this process runs steps, or only starts flows and follows them. @default true */
   readonly consume?: boolean;
@@ -41,7 +42,7 @@ export interface FlowRuntimeOptions {
 /** Fields of {@link FlowRuntimeOptions} with their defaults. */
 export const flowRuntimeOptionsShape = {
   provision: z.enum(['auto', 'verify', 'off']).default('auto'),
-  durability: z.enum(['memory', 'file', 'replicated']).default('file'),
+  durability: z.enum(['memory', 'file', 'replicated']).optional(),
   replicas: z.int().min(2).max(5).optional(),
   bucketPrefix: z
     .string()
@@ -49,7 +50,7 @@ export const flowRuntimeOptionsShape = {
     .optional(),
   maxInFlight: z.int().min(1).default(1024),
   shutdownTimeout: durationSchema.prefault('10s'),
-  deadLetterRetention: durationSchema.refine((value) => value > 0, 'must be longer than nothing').prefault('30d'),
+  deadLetterRetention: durationSchema.refine((value) => value > 0, 'must be longer than nothing').optional(),
   consume: z.boolean().default(true),
   instance: z.string().min(1).optional(),
   flows: z
@@ -75,7 +76,14 @@ export function checkFlowRuntimeOptions(options: ResolvedFlowRuntimeOptions, con
 /** Copies with `durability: 'replicated'` when nothing else is said. */
 const DEFAULT_REPLICAS = 3;
 
-/** How many copies of streams and buckets the options ask for. */
-export function replicasOf({ durability, replicas }: ResolvedFlowRuntimeOptions): number {
+/** How many copies of streams and buckets the options ask for; `undefined` when they ask for nothing. */
+export function replicasOf({ durability, replicas }: ResolvedFlowRuntimeOptions): number | undefined {
+  if (durability === undefined) return undefined;
   return durability === 'replicated' ? (replicas ?? DEFAULT_REPLICAS) : 1;
+}
+
+/** What streams and buckets are to be stored in; `undefined` when the options ask for nothing. */
+export function storageOf({ durability }: ResolvedFlowRuntimeOptions): 'file' | 'memory' | undefined {
+  if (durability === undefined) return undefined;
+  return durability === 'memory' ? 'memory' : 'file';
 }

@@ -10,15 +10,18 @@ import type { FlowContract } from '../contract.js';
 const DUPLICATE_WINDOW_MS = 120_000;
 const NANOS_PER_MS = 1_000_000;
 
-/** How streams are stored and who may create them. */
+/** How streams are stored and who may create them. What is left out is as the streams have it. */
 export interface StreamSettings {
   readonly provision: ProvisionMode;
-  readonly storage: 'file' | 'memory';
-  /** Copies in a cluster, 1 to 5. */
-  readonly replicas: number;
-  /** How long dead letters are kept, in milliseconds. */
-  readonly deadLetterRetentionMs: number;
+  /** New streams: file. */
+  readonly storage?: 'file' | 'memory' | undefined;
+  /** Copies in a cluster, 1 to 5; new streams: 1. */
+  readonly replicas?: number | undefined;
+  /** How long dead letters are kept, in milliseconds; a new stream: 30 days. */
+  readonly deadLetterRetentionMs?: number | undefined;
 }
+
+const NEW_DEAD_LETTER_RETENTION_MS = 30 * 86_400_000;
 
 /** Creates and checks the streams of flows. Every method may be called again and by many processes at once. */
 export class FlowStreams {
@@ -55,13 +58,16 @@ export class FlowStreams {
   async provisionShared(): Promise<void> {
     await Promise.all([
       this.once(DEAD_STREAM, () =>
-        this.provision({
-          name: DEAD_STREAM,
-          subjects: [...DEAD_SUBJECTS],
-          max_msgs_per_subject: 1,
-          max_age: this.settings.deadLetterRetentionMs * NANOS_PER_MS,
-          duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
-        }),
+        this.provision(
+          {
+            name: DEAD_STREAM,
+            subjects: [...DEAD_SUBJECTS],
+            max_msgs_per_subject: 1,
+            max_age: this.deadLetterAge(),
+            duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
+          },
+          { max_age: NEW_DEAD_LETTER_RETENTION_MS * NANOS_PER_MS },
+        ),
       ),
       this.once(CONTROL_STREAM, () =>
         this.provision({ name: CONTROL_STREAM, subjects: [CONTROL_SUBJECTS], max_msgs_per_subject: 1 }),
@@ -121,15 +127,29 @@ export class FlowStreams {
     return running;
   }
 
-  private provision(shape: Parameters<typeof provisionStream>[1]): Promise<void> {
-    const { provision, storage, replicas } = this.settings;
-    return provisionStream(
-      this.connection,
-      { retention: 'limits', discard: 'old', storage, num_replicas: replicas, ...shape },
-      provision,
-      this.log,
-    );
+  private deadLetterAge(): number | undefined {
+    const { deadLetterRetentionMs } = this.settings;
+    return deadLetterRetentionMs === undefined ? undefined : deadLetterRetentionMs * NANOS_PER_MS;
   }
+
+  /** A process that asks for nothing in particular changes nothing of how a stream is stored. */
+  private provision(shape: NamedShape, whenNew: Shape = {}): Promise<void> {
+    const { provision, storage, replicas } = this.settings;
+    const wanted = withoutUndefined({ retention: 'limits', discard: 'old', storage, num_replicas: replicas, ...shape });
+    return provisionStream(this.connection, wanted, provision, this.log, {
+      storage: 'file',
+      num_replicas: 1,
+      ...whenNew,
+    });
+  }
+}
+
+type NamedShape = Parameters<typeof provisionStream>[1];
+type Shape = Partial<NamedShape>;
+
+function withoutUndefined({ name, ...shape }: NamedShape): NamedShape {
+  const given: Shape = Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined));
+  return { ...given, name };
 }
 
 /** The subjects of a stream, as few as cover all: the server does not take any twice. */

@@ -54,7 +54,7 @@ describe('the boot log', () => {
     const lines = await linesOf({});
     expect(lines.find((line) => line.startsWith('Connection "shop" at'))).toContain(`nats-server ${server.version}`);
     const at = lines.findIndex((line) => line.startsWith('flow orders'));
-    expect(lines[at - 1]).toContain('Storage: file, 1 copy.');
+    expect(lines[at - 1]).toContain('Storage: as the streams have it; new ones get file, 1 copy.');
     expect(lines.slice(at, at + 4)).toEqual([
       'flow orders: 2 steps, track run, stream FLOW_orders (flow.orders.>), kept 7d',
       '  price   <- start, "orders.created", "legacy.orders"  Order => Receipt    -> charge',

@@ -40,7 +40,7 @@ const visits = {
 
 describe('the boot summary', () => {
   it('shows the server, what survives, and each flow with stream, steps, subjects and consumers', () => {
-    expect(describeBoot(connection, resolve({}), [orders, visits])).toMatchInlineSnapshot(`
+    expect(describeBoot(connection, resolve({ durability: 'file' }), [orders, visits])).toMatchInlineSnapshot(`
       "Connection "shop" at 127.0.0.1:4222: nats-server 2.15.2: all features.
       Storage: file, 1 copy. Survives a crash of the server; power loss can cost what its sync_interval (2 minutes unless set) has not written yet.
       flow orders: 2 steps, track none, stream FLOW_orders (flow.orders.>), kept 36h
@@ -58,6 +58,8 @@ describe('the boot summary', () => {
     expect(replicated).toContain('Storage: file, 3 copies.');
     const [, more] = describeBoot(connection, resolve({ durability: 'replicated', replicas: 5 }), [visits]).split('\n');
     expect(more).toContain('Storage: file, 5 copies.');
+    const [, whatever] = describeBoot(connection, resolve({}), [visits]).split('\n');
+    expect(whatever).toContain('Storage: as the streams have it');
     const [, memory] = describeBoot(connection, resolve({ durability: 'memory' }), [visits]).split('\n');
     expect(memory).toBe('Storage: memory. A restart of the server loses everything.');
   });
