@@ -3,6 +3,7 @@
  *
  *     npm run demo -- [--flights <1 to 20000>] [--workers <1 to 16>]
  */
+import { constants } from 'node:os';
 import { readDemoOptions, type DemoOptions } from './demo/demo.options.js';
 import { runDemo } from './demo/run-demo.js';
 
@@ -12,7 +13,8 @@ class InterruptedError extends Error {
   }
 }
 
-const EXIT_CODES = { failed: 1, usage: 2, interrupted: 130 } as const;
+const FAILED = 1;
+const WRONG_USAGE = 2;
 
 async function main(options: DemoOptions): Promise<number> {
   const abort = new AbortController();
@@ -27,7 +29,8 @@ async function main(options: DemoOptions): Promise<number> {
     // What is awaited may fail because of the abort: the reason is what happened.
     const cause: unknown = abort.signal.aborted ? abort.signal.reason : error;
     console.error(`demo: FAILED ${cause instanceof Error ? cause.message : String(cause)}`);
-    return cause instanceof InterruptedError ? EXIT_CODES.interrupted : EXIT_CODES.failed;
+    // As a shell says it of a program that a signal has ended.
+    return cause instanceof InterruptedError ? 128 + constants.signals[cause.signal] : FAILED;
   }
 }
 
@@ -36,6 +39,6 @@ try {
   options = readDemoOptions(process.argv.slice(2));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = EXIT_CODES.usage;
+  process.exitCode = WRONG_USAGE;
 }
 if (options !== undefined) process.exitCode = await main(options);

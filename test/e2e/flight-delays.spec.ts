@@ -39,7 +39,9 @@ class Demo {
   }
 
   async says(text: string): Promise<void> {
-    await until(() => this.output.includes(text), { what: `"${text}" in the demo's output`, timeoutMs: TIMEOUT_MS });
+    const said = (): boolean => this.output.includes(text);
+    await until(() => said() || this.child.exitCode !== null, { what: `"${text}"`, timeoutMs: TIMEOUT_MS / 2 });
+    expect(said(), this.output).toBe(true);
   }
 
   /** The processes that the demo named: its server and its workers. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { readFlights } from '../data/flights.js';
 import { checkObjects } from './check-objects.js';
@@ -27,7 +28,7 @@ export async function runDemo(options: DemoOptions, abort: AbortController): Pro
   await using pool = await WorkerPool.create(server.url, (error) => abort.abort(error));
   const victim = pool.add();
   const workers = [victim, ...Array.from({ length: options.workers - 1 }, () => pool.add())];
-  await Promise.all(workers.map((worker) => worker.ready));
+  await Promise.race([Promise.all(workers.map(({ ready }) => ready)), once(abort.signal, 'abort')]);
   abort.signal.throwIfAborted();
   console.log(`${workers.map(({ name }) => name).join(', ')} run the flow and log to ${pool.logDirectory}`);
 
