@@ -73,7 +73,7 @@ export default defineConfig(
     rules: { '@typescript-eslint/no-unused-expressions': 'off', '@typescript-eslint/no-unused-vars': 'off' },
   },
   {
-    files: ['test/{unit,integration,conformance,e2e,chaos}/**/*.ts'],
+    files: ['test/{unit,integration,e2e,chaos}/**/*.ts'],
     rules: {
       'no-restricted-imports': [
         'error',
