@@ -34,12 +34,12 @@ export class StepSources {
         node,
       );
     const sources = [source('step', stream, names.stepConsumer(node.name), names.stepFilter(node.name))];
-    if (node.acceptsStart) sources.push(source('start', stream, names.startConsumer(node.name), names.startFilter));
+    if (node.acceptsStart) sources.push(source('start', stream, names.startConsumer, names.startFilter));
     for (const subject of node.subjects) {
       const ingestStream = ingest.get(subject) ?? names.ingestStream;
       sources.push(source('ingest', ingestStream, names.ingestConsumer(node.name, subject), subject));
     }
-    await Promise.all(sources.map(({ recreate }) => recreate()));
+    await Promise.all(sources.map(({ recreate }) => recreate?.()));
     return sources;
   }
 
@@ -70,7 +70,9 @@ export class StepSources {
       kind,
       stream,
       consumer,
-      recreate: () => provisionConsumer(this.connection, stream, config, this.mode, this.log),
+      ...(this.mode !== 'off' && {
+        recreate: () => provisionConsumer(this.connection, stream, config, this.mode, this.log),
+      }),
     };
   }
 }

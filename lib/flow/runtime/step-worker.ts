@@ -16,8 +16,8 @@ export interface StepSource {
   readonly kind: MessageSource;
   readonly stream: string;
   readonly consumer: string;
-  /** Makes the consumer anew when somebody deleted it. */
-  readonly recreate: () => Promise<void>;
+  /** Makes the consumer, also anew when somebody deleted it; absent when others have to. */
+  readonly recreate?: () => Promise<void>;
 }
 
 /**
@@ -52,7 +52,7 @@ export class StepWorker {
         maxInFlight: node.concurrency,
         onMessage: (delivery) => this.hold(delivery, source.kind, consumer),
         onError: (error) => this.log.error(`Step "${node.name}": ${error.message}`, error.stack),
-        recreate: source.recreate,
+        ...(source.recreate && { recreate: source.recreate }),
       });
       return consumer;
     });
