@@ -161,14 +161,16 @@ export class FlowNames {
     return `step_${step}`;
   }
 
-  /** Durable consumer of the runs started by a client, for the step that accepts them. */
-  startConsumer(step: string): string {
-    return `start_${step}`;
-  }
+  /**
+   * Durable consumer of the runs started by clients. Not named after the step that accepts them, so that renaming that
+   * step does not run every start again.
+   */
+  readonly startConsumer = 'start';
 
   /** Durable consumer of a step for one external subject, on whichever stream captures that. */
   ingestConsumer(step: string, subject: string): string {
-    return `flow_${this.flow}_${step}_${escapeToken(subject).replaceAll('/', '=2F')}`;
+    // Names cannot contain "=", so no two steps share a consumer.
+    return `flow_${this.flow}=${step}=${escapeToken(subject).replaceAll('/', '=2F')}`;
   }
 }
 

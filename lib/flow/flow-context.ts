@@ -27,6 +27,11 @@ export interface FlowContext {
   readonly runId: string;
   /** Where in the run's graph the message stands when a step runs several times in one run; empty otherwise. */
   readonly index: string;
+  /**
+   * Names this step's work on this message, the same at every attempt and in every process: for updates that must
+   * happen once. Other steps of the run have others.
+   */
+  readonly idempotencyKey: string;
   /** 1 for the first delivery. Each delivery counts, also one cut short by a crash or handed back at a shutdown. */
   readonly attempt: number;
   /** Whether the message was delivered before: the handler may already have run, fully or in part. */
@@ -36,7 +41,7 @@ export interface FlowContext {
    * period is over. Its reason says which. A handler that goes on after that has its result thrown away.
    */
   readonly signal: AbortSignal;
-  /** Writes lines that carry flow, step, run and attempt. */
+  /** Writes to the application's log; with `flowLogger()` of the pino export each line carries flow, step, run and attempt. */
   readonly logger: Log;
   /** What the starter of the run attached to it; the same in every step. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type {
   BeforeApplicationShutdown,
@@ -171,6 +172,8 @@ export class FlowOrchestrator
   }
 
   private async stop(deadline: AbortSignal): Promise<void> {
+    // Every step listens to the one deadline; Node would take more than ten for a leak.
+    setMaxListeners(0, deadline);
     await Promise.all(this.runtimes.map((runtime) => runtime.stop(deadline)));
     await this.pause.stop();
   }

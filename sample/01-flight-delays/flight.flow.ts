@@ -69,7 +69,7 @@ export class FlightFlow {
   @FlowStep({ after: 'enrich', when: isPlausible, input: EnrichedFlightSchema, concurrency: 256, ackWait })
   async fold(enriched: EnrichedFlight, ctx: FlowContext): Promise<undefined> {
     const flight = flightOf(enriched);
-    const options = { idempotencyKey: ctx.runId, signal: ctx.signal };
+    const options = { idempotencyKey: ctx.idempotencyKey, signal: ctx.signal };
     await Promise.all([
       this.airportDelays.update({ iata: flight.origin }, flight, options),
       this.routeDelays.update(flight, flight, options),
@@ -82,7 +82,7 @@ export class FlightFlow {
     const { origin, destination, distanceMiles } = flightOf(enriched);
     const expected = enriched.greatCircleMiles?.toFixed(1) ?? 'unknown';
     ctx.logger.log(`${origin}-${destination} reports ${distanceMiles} miles, by the airports it is ${expected}`);
-    const options = { idempotencyKey: ctx.runId, signal: ctx.signal };
+    const options = { idempotencyKey: ctx.idempotencyKey, signal: ctx.signal };
     await this.routeReviews.update({ origin, destination }, enriched, options);
   }
 }

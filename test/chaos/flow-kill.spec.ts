@@ -74,7 +74,7 @@ describe('a flow whose processes are killed', () => {
   }
 
   async function unfinished(): Promise<number> {
-    const consumers = ['start_first', 'step_first', ...STEPS.map((step) => `step_${step}`)];
+    const consumers = ['start', 'step_first', ...STEPS.map((step) => `step_${step}`)];
     const left = await Promise.all(consumers.map((consumer) => streams.unfinished('FLOW_relay', consumer)));
     return left.reduce((sum, one) => sum + one, 0);
   }

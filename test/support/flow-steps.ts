@@ -8,6 +8,7 @@ export function fakeFlowContext(overrides: Partial<FlowContext> = {}): FlowConte
     step: 'price',
     runId: 'run-1',
     index: '',
+    idempotencyKey: 'run-1/step/',
     attempt: 1,
     redelivered: false,
     signal: new AbortController().signal,

@@ -15,7 +15,13 @@ const PREFIX = 'flow.dead.';
 
 /** Why a message lies in the dead letters. */
 export type DeadLetterReason =
-  'attempts-exhausted' | 'terminal' | 'undecodable' | 'deliveries-exhausted' | 'undeliverable-result' | 'unknown';
+  | 'attempts-exhausted'
+  | 'terminal'
+  | 'undecodable'
+  | 'deliveries-exhausted'
+  | 'undeliverable-result'
+  | 'retention-exceeded'
+  | 'unknown';
 
 const REASONS = new Map<DeadReason, DeadLetterReason>([
   [DeadReason.UNSPECIFIED, 'unknown'],
@@ -24,6 +30,7 @@ const REASONS = new Map<DeadReason, DeadLetterReason>([
   [DeadReason.UNDECODABLE, 'undecodable'],
   [DeadReason.DELIVERIES_EXHAUSTED, 'deliveries-exhausted'],
   [DeadReason.UNDELIVERABLE_RESULT, 'undeliverable-result'],
+  [DeadReason.RETENTION_EXCEEDED, 'retention-exceeded'],
 ]);
 
 /** The error that sent a message to the dead letters. */

@@ -45,6 +45,6 @@ export interface FlowStepOptions<I extends MessageSchema = MessageSchema, O exte
   readonly ackWait?: Duration;
   /** `'double'` waits for the server to confirm each acknowledgement: fewer redeliveries, slower. @default 'single' */
   readonly ack?: 'single' | 'double';
-  /** Deliveries after which the server gives up, crashes and shutdowns included. @default the retry policy's attempts + 20 */
+  /** Deliveries after which the message goes to the dead letters, crashes and shutdowns included. @default the retry policy's attempts + 20 */
   readonly maxDeliveries?: number;
 }

@@ -62,9 +62,14 @@ export interface Settlement {
   readonly step?: StepRecord;
 }
 
+/** Whether a message of the run came to its end, or the run was cancelled so that it never will. */
+export function hasSettled(run: Run, key: string): boolean {
+  return run.state === RunState.CANCELLED || run.settled.includes(key);
+}
+
 /** Whether a message of the run was settled already, or the run has ended so that nothing can change. */
 export function isSettled(run: Run, key: string): boolean {
-  return run.state === RunState.COMPLETED || run.state === RunState.CANCELLED || run.settled.includes(key);
+  return run.state === RunState.COMPLETED || hasSettled(run, key);
 }
 
 /** Counts a completion; the run is completed when nothing is on its way any more. */

@@ -1,8 +1,9 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { setTimeout as pause } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { DecodeError, WrongLastSequenceError } from '../../common/errors.js';
 import type { FlowNames } from '../../common/names.js';
-import { RunSchema, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { RunSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { ApiCode, isApiError } from '../../stream/jetstream-api.js';
 import { readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
@@ -14,15 +15,22 @@ export interface StoredRun {
   readonly sequence: number;
 }
 
-/** Records remembered per flow and process, so that a step after a step costs no read. */
-const REMEMBERED = 10_000;
+/** Records remembered, so that a step after a step costs no read: by number, and by bytes since they hold results. */
+const MOST_REMEMBERED = 10_000;
+const MOST_REMEMBERED_BYTES = 8 * 1_048_576;
+/** Several processes that end branches of one run at one time come back at different moments. */
+const LONGEST_PAUSE_MS = 20;
 
 /**
  * The run records of one flow, read from the leader and changed by compare-and-set only: any number of
  * instances may change one record at the same time.
  */
 export class RunStore {
-  private readonly remembered = new LRUCache<string, { data: Uint8Array; sequence: number }>({ max: REMEMBERED });
+  private readonly remembered = new LRUCache<string, { data: Uint8Array; sequence: number }>({
+    max: MOST_REMEMBERED,
+    maxSize: MOST_REMEMBERED_BYTES,
+    sizeCalculation: ({ data }) => data.length + 1,
+  });
 
   constructor(
     private readonly connection: FlowConnection,
@@ -58,6 +66,7 @@ export class RunStore {
     for (;;) {
       const stored = (await this.readStored(runId)) ?? (absent && { run: absent(), sequence: 0 });
       if (stored === undefined || !change(stored.run) || (await this.tryWrite(stored))) return stored?.run;
+      await pause(Math.random() * LONGEST_PAUSE_MS);
     }
   }
 
@@ -81,7 +90,8 @@ export class RunStore {
     const { sequence } = await this.connection.publisher.publish(this.names.runSubject(run.runId), data, {
       expectLastSubjectSequence: expected,
     });
-    this.remembered.set(run.runId, { data, sequence });
+    // Nothing more is written to a run that has ended.
+    if (run.state === RunState.RUNNING) this.remembered.set(run.runId, { data, sequence });
   }
 
   private recall(runId: string): StoredRun | undefined {

@@ -37,7 +37,7 @@ export function callHandler(
     const call: ActiveCall = { context, giveUp };
     active.add(call);
     lease.onDeadline = () => giveUp(new StepTimeoutError(context.step, timeoutMs));
-    lease.deadlineMs = Date.now() + timeoutMs;
+    lease.deadlineMs = performance.now() + timeoutMs;
     handler(input, context).then(
       (value) => {
         if (end()) resolve(value);

@@ -6,7 +6,7 @@ const TICK_MS = 100;
 export interface Lease {
   readonly delivery: Delivery;
   extendedAtMs: number;
-  /** When {@link onDeadline} is called; `Infinity` while no handler runs. */
+  /** When {@link onDeadline} is called, by `performance.now()`: no change of the clock may end a lease. `Infinity` while no handler runs. */
   deadlineMs: number;
   onDeadline: () => void;
 }
@@ -26,7 +26,7 @@ export class LeaseKeeper {
   }
 
   hold(delivery: Delivery): Lease {
-    const lease: Lease = { delivery, extendedAtMs: Date.now(), deadlineMs: Infinity, onDeadline: nothing };
+    const lease: Lease = { delivery, extendedAtMs: performance.now(), deadlineMs: Infinity, onDeadline: nothing };
     this.leases.add(lease);
     this.timer ??= setInterval(() => this.tick(), Math.min(TICK_MS, this.extendAfterMs)).unref();
     return lease;
@@ -44,7 +44,7 @@ export class LeaseKeeper {
   }
 
   private tick(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const lease of this.leases) {
       if (now >= lease.deadlineMs) {
         lease.deadlineMs = Infinity;

@@ -7,7 +7,7 @@ import { readLastBySubject } from '../../stream/stream-reader.js';
 import type { FlowContract } from '../contract.js';
 import { selectRoutes } from '../graph/select-routes.js';
 import type { StepNode } from '../graph/step-node.js';
-import { isSettled, settle, settlementKey, type Settlement } from '../runs/run-record.js';
+import { hasSettled, settle, settlementKey, type Settlement } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
 import { shapeOf, targetOf, type Target } from './emission.js';
 import type { FirstRecord } from './first-record.js';
@@ -91,7 +91,8 @@ export class StepCommit {
   private async isSettledAlready(node: StepNode, message: StepMessage): Promise<boolean> {
     if (!this.tracked) return false;
     const run = await this.runs.read(message.runId);
-    return run !== undefined && isSettled(run, settlementKey(node.name, message.index));
+    // That the run has completed says nothing of this message: it may be one that comes to a further entry.
+    return run !== undefined && hasSettled(run, settlementKey(node.name, message.index));
   }
 
   private commitSingle(completion: Completion): Promise<unknown> {

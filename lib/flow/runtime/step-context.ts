@@ -30,6 +30,10 @@ export class StepContext implements FlowContext {
     this.metadata = received.metadata;
   }
 
+  get idempotencyKey(): string {
+    return `${this.runId}/${this.step}/${this.index}`;
+  }
+
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();

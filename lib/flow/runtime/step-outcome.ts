@@ -11,7 +11,7 @@ import {
 } from '../../common/errors.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { RetryLater } from '../retry-later.error.js';
-import { DEFAULT_RETRY, type RetryDecision, type RetryPolicy } from '../retry-policy.js';
+import { DEFAULT_RETRY, exponential, type RetryDecision, type RetryPolicy } from '../retry-policy.js';
 
 /** What becomes of a message whose step failed. */
 export type FailureOutcome = (
@@ -24,22 +24,22 @@ export type FailureOutcome = (
 /** How far the step had come when it failed. */
 export type StepPhase = 'decode' | 'handle' | 'commit';
 
-/** Wait before a message whose result could not be stored is tried again. */
-const STORE_RETRY_MS = 1_000;
+/** Waits before a message whose result could not be stored is tried again. */
+const STORE_RETRY = exponential('1s', { max: '1m' });
 const LONGEST_DELAY_MS = 100 * 365 * 86_400_000;
 
 /**
  * Decides between another attempt and the dead letters.
  *
- * A server that is gone is nobody's failure: the message stays until its result can be stored, however many
- * attempts the policy allows.
+ * A server that takes nothing is nobody's failure: the message waits, longer each time, however few attempts the
+ * policy allows, until its result can be stored or its deliveries are exhausted.
  */
 export function judgeFailure(error: unknown, phase: StepPhase, attempt: number, policy: RetryPolicy): FailureOutcome {
   if (phase === 'commit') {
     if (error instanceof EncodeError || error instanceof MessageTooLargeError) {
       return { kind: 'dead', reason: DeadReason.UNDELIVERABLE_RESULT };
     }
-    if (isServerTrouble(error)) return { kind: 'retry', delayMs: STORE_RETRY_MS };
+    if (isServerTrouble(error)) return toOutcome(STORE_RETRY.delay(error, attempt));
   }
   if (phase === 'decode' && error instanceof DecodeError) return { kind: 'dead', reason: DeadReason.UNDECODABLE };
   if (error instanceof TerminalError) return { kind: 'dead', reason: DeadReason.TERMINAL };

@@ -1,11 +1,13 @@
 import type { Span } from '@opentelemetry/api';
 import { FlowError } from '../../common/errors.js';
 import { describeThrown, textOf } from '../../common/describe-thrown.js';
+import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import { runWithLogFields } from '../../telemetry/log-context.js';
 import type { FlowMeter, StepMeter } from '../../telemetry/metrics.js';
 import { recordError, type FlowTracer } from '../../telemetry/tracer.js';
+import type { Delivery } from '../../stream/delivery.js';
 import type { FlowContract } from '../contract.js';
 import type { CancelledRuns } from '../control/cancelled-runs.js';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
@@ -49,7 +51,8 @@ class DeliveriesExhaustedError extends FlowError {
   constructor(step: string, deliveries: number) {
     super(
       'DELIVERIES_EXHAUSTED',
-      `Step "${step}" got the message ${deliveries} times and never came to an end with it. Does it kill its process?`,
+      `Step "${step}" got the message ${deliveries} times and came to no end with it: its process was killed each time, ` +
+        'or its result could not be stored.',
     );
   }
 }
@@ -71,6 +74,8 @@ export class StepRunner {
   readonly active = new ActiveMessages();
   private readonly tracked: boolean;
   private readonly meter: StepMeter;
+  /** Streams whose messages live as long as the flow's retention. */
+  private readonly ownStreams: ReadonlySet<string>;
 
   constructor(
     private readonly node: StepNode,
@@ -79,6 +84,8 @@ export class StepRunner {
   ) {
     this.tracked = services.contract.track !== 'none';
     this.meter = services.meter.step(services.contract.name, node.name);
+    const names = new FlowNames(services.contract.name);
+    this.ownStreams = new Set([names.stream, names.ingestStream]);
   }
 
   /** Takes a message to its end. Never rejects: what fails is retried, dead-lettered or handed back, and logged. */
@@ -174,12 +181,19 @@ export class StepRunner {
       );
     }
     if (outcome.kind === 'dead') return this.bury(message, outcome.reason, error);
+    if (this.isGoneIn(delivery, outcome.delayMs)) return this.bury(message, DeadReason.RETENTION_EXCEEDED, error);
     log.warn(
       `Run "${message.runId}": step "${this.node.name}" failed at attempt ${delivery.attempt}, ` +
         `again in ${Math.round(outcome.delayMs)} ms: ${describeThrown(error)}`,
     );
     delivery.nak(outcome.delayMs);
     return 'retried';
+  }
+
+  /** The stream deletes a message at its age, whoever still waits for it. */
+  private isGoneIn(delivery: Delivery, delayMs: number): boolean {
+    if (!this.ownStreams.has(delivery.stream)) return false;
+    return Date.now() + delayMs >= delivery.time.getTime() + this.services.contract.retentionMs;
   }
 
   private async bury(message: StepMessage, reason: DeadReason, error: unknown): Promise<StepEnding> {

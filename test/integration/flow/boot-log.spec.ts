@@ -59,8 +59,8 @@ describe('the boot log', () => {
       'flow orders: 2 steps, track run, stream FLOW_orders (flow.orders.>), kept 7d',
       '  price   <- start, "orders.created", "legacy.orders"  Order => Receipt    -> charge',
       '  charge  <- price                                     Receipt => Receipt  -> end',
-      '  consumers: step_price, start_price, step_charge, flow_orders_price_orders=2Ecreated (on SHOP), ' +
-        'flow_orders_price_legacy=2Eorders (on FLOW_orders_IN)',
+      '  consumers: step_price, start, step_charge, flow_orders=price=orders=2Ecreated (on SHOP), ' +
+        'flow_orders=price=legacy=2Eorders (on FLOW_orders_IN)',
     ]);
 
     await using connection = await connectForTest(server);

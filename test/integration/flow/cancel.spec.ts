@@ -70,7 +70,7 @@ describe('cancelling a run', () => {
 
       // What the handler returns now is thrown away, and the message is done with.
       steps.done.open();
-      for (const consumer of ['start_first', 'step_second']) {
+      for (const consumer of ['start', 'step_second']) {
         await until(async () => (await nats.streams.unfinished('FLOW_slow', consumer)) === 0, { what: consumer });
       }
       expect(steps.calls.at(-1)).toBe(call);
@@ -96,7 +96,7 @@ describe('cancelling a run', () => {
     const run = await app.get(FlowClient).start(Slow, 'fail first', { runId: 'retrying' });
     await until(() => app.get(Steps).calls.includes('first:retrying'), { what: 'the failure' });
     expect(await run.cancel()).toBe(true);
-    await until(async () => (await nats.streams.unfinished('FLOW_slow', 'start_first')) === 0, { what: 'its end' });
+    await until(async () => (await nats.streams.unfinished('FLOW_slow', 'start')) === 0, { what: 'its end' });
     expect(app.get(Steps).calls).toEqual(['first:retrying']);
     expect(await run.status()).toMatchObject({ state: 'cancelled' });
   });
@@ -146,7 +146,7 @@ describe('cancelling a run', () => {
 
     await using app = await startFlowApp(nats.url, [Steps]);
     expect(await other.result()).toBe('x');
-    await until(async () => (await nats.streams.unfinished('FLOW_slow', 'start_first')) === 0, {
+    await until(async () => (await nats.streams.unfinished('FLOW_slow', 'start')) === 0, {
       what: 'all messages',
     });
     expect(app.get(Steps).calls.filter((call) => call.endsWith(':offline'))).toEqual([]);
@@ -161,7 +161,7 @@ describe('cancelling a run', () => {
     expect(await run.cancel()).toBe(true);
     await until(() => signal.aborted, { what: 'the abort' });
     steps.done.open();
-    await until(async () => (await nats.streams.unfinished('FLOW_untracked_slow', 'start_only')) === 0, {
+    await until(async () => (await nats.streams.unfinished('FLOW_untracked_slow', 'start')) === 0, {
       what: 'its end',
     });
     expect(steps.calls).toEqual(['only:u']);

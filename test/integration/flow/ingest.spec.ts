@@ -146,7 +146,7 @@ describe('external subjects', () => {
     await nats.streams.publish('two.web', { id: 'a' });
     await flows.start(TwoEntries, { id: 'a' }, { runId: 'a' });
     await until(
-      async () => (await nats.streams.unfinished('FLOW_two_entries_IN', 'flow_two_entries_web_two=2Eweb')) === 0,
+      async () => (await nats.streams.unfinished('FLOW_two_entries_IN', 'flow_two_entries=web=two=2Eweb')) === 0,
       { what: 'the repeated order' },
     );
     expect(await run.status()).toMatchObject({ state: 'completed', pending: 0 });

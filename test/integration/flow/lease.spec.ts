@@ -63,7 +63,7 @@ describe('the lease of a message', () => {
     const run = await app.get(FlowClient).start(Long, 'x');
     await until(() => attempts().length === 1, { what: 'the handler' });
     const startedAt = performance.now();
-    const info = () => nats.streams.manager.consumers.info('FLOW_long', 'start_work');
+    const info = () => nats.streams.manager.consumers.info('FLOW_long', 'start');
     await until(
       async () => {
         expect((await info()).num_redelivered).toBe(0);
@@ -86,7 +86,7 @@ describe('the lease of a message', () => {
     await until(() => steps.attempts.length === 1, { what: 'the first handler' });
     const startedAt = performance.now();
     const consumer = (subject: string) =>
-      nats.streams.manager.consumers.info('FLOW_queued_IN', `flow_queued_work_queued=2E${subject}`);
+      nats.streams.manager.consumers.info('FLOW_queued_IN', `flow_queued=work=queued=2E${subject}`);
     await until(
       async () => {
         for (const subject of ['a', 'b']) {

@@ -78,10 +78,10 @@ describe('pausing', () => {
     await using app = await startFlowApp(nats.url, [Steps]);
     const flows = app.get(FlowClient);
     await flows.pause(Line);
-    await isQuiet('FLOW_line', 'start_first', 'step_first', 'step_second');
+    await isQuiet('FLOW_line', 'start', 'step_first', 'step_second');
     const paused = await flows.start(Line, 'x', { runId: 'flow-1' });
     expect(await (await flows.start(Other, 'y')).result()).toBe('y');
-    expect(await waiting('FLOW_line', 'start_first')).toBe(1);
+    expect(await waiting('FLOW_line', 'start')).toBe(1);
     expect(app.get(Steps).calls).toEqual([]);
     await flows.resume(Line);
     expect(await paused.result()).toBe('x');
@@ -92,7 +92,7 @@ describe('pausing', () => {
     const flows = app.get(FlowClient);
     await flows.pause(Line, 'second');
     await flows.pause(Line);
-    await isQuiet('FLOW_line', 'start_first', 'step_second');
+    await isQuiet('FLOW_line', 'start', 'step_second');
     const run = await flows.start(Line, 'x', { runId: 'nested' });
     await flows.resume(Line);
     await until(async () => (await waiting('FLOW_line', 'step_second')) === 1, { what: 'the waiting message' });
@@ -104,13 +104,13 @@ describe('pausing', () => {
     {
       await using before = await startFlowApp(nats.url, [Steps]);
       await before.get(FlowClient).pause(Line);
-      await isQuiet('FLOW_line', 'start_first');
+      await isQuiet('FLOW_line', 'start');
     }
     await using app = await startFlowApp(nats.url, [Steps]);
     const flows = app.get(FlowClient);
     const run = await flows.start(Line, 'x', { runId: 'restarted' });
     expect(await (await flows.start(Other, 'y')).result()).toBe('y');
-    expect(await nats.streams.manager.consumers.info('FLOW_line', 'start_first')).toMatchObject({
+    expect(await nats.streams.manager.consumers.info('FLOW_line', 'start')).toMatchObject({
       num_pending: 1,
       num_waiting: 0,
       num_ack_pending: 0,
@@ -128,7 +128,7 @@ describe('pausing', () => {
     );
     await until(() => steps.runIds.length === 3, { what: 'three handlers' });
     await flows.pause(Held);
-    await isQuiet('FLOW_held', 'start_work');
+    await isQuiet('FLOW_held', 'start');
     steps.done.open();
     await until(() => app.get(FlowOrchestrator).inFlight().get('held')?.get('work') === 0, {
       what: 'the end of three',
@@ -136,7 +136,7 @@ describe('pausing', () => {
     expect(steps.runIds).toHaveLength(3);
     const ended = runs.filter(({ runId }) => steps.runIds.includes(runId));
     for (const run of ended) expect(await run.result()).toBe('x');
-    await until(async () => (await waiting('FLOW_held', 'start_work')) === 7, { what: 'seven waiting' });
+    await until(async () => (await waiting('FLOW_held', 'start')) === 7, { what: 'seven waiting' });
 
     await flows.resume(Held);
     for (const run of runs) expect(await run.result()).toBe('x');

@@ -189,7 +189,7 @@ describe('a step that fails', () => {
     await using app = await startFlowApp(nats.url, [Steps]);
     const run = await app.get(FlowClient).start(contract, 'x');
     expect(await run.result()).toBe('x');
-    await until(async () => (await nats.streams.unfinished(`FLOW_${contract.name}`, 'start_work')) === 0, {
+    await until(async () => (await nats.streams.unfinished(`FLOW_${contract.name}`, 'start')) === 0, {
       what: 'the acknowledgement',
     });
     expect(app.get(Steps).attempts).toHaveLength(2);

@@ -68,7 +68,7 @@ describe('the shutdown of an application', () => {
     await Promise.all(ids.map((runId) => flows.start(Line, 'x', { runId })));
     await until(() => first.runIds.length === 10, { what: 'ten handlers' });
     await until(
-      async () => (await nats.streams.manager.consumers.info('FLOW_line', 'start_work')).num_ack_pending === 50,
+      async () => (await nats.streams.manager.consumers.info('FLOW_line', 'start')).num_ack_pending === 50,
       { what: 'fifty messages in hand' },
     );
 

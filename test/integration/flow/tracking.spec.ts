@@ -86,7 +86,7 @@ describe('what is recorded of a run', () => {
 
     await expect(run.status()).rejects.toThrow(NotFoundError);
     await expect(run.result()).rejects.toThrow(NotFoundError);
-    await until(async () => (await nats.streams.unfinished('FLOW_untracked', 'start_one')) === 0, { what: 'the acks' });
+    await until(async () => (await nats.streams.unfinished('FLOW_untracked', 'start')) === 0, { what: 'the acks' });
     const stored = await nats.streams.subjects('FLOW_untracked', '>');
     expect([...stored.keys()].toSorted()).toEqual([
       'flow.untracked.start.r',

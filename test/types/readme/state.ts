@@ -47,7 +47,7 @@ export class ArrivalFlow {
 
   @FlowStep()
   async count(flight: FlightArrived, ctx: FlowContext): Promise<void> {
-    const idempotencyKey = `${ctx.runId}/${ctx.step}/${ctx.index}`;
+    const { idempotencyKey } = ctx;
     await this.delays.update({ iata: flight.airport }, flight, { idempotencyKey, signal: ctx.signal });
   }
 }

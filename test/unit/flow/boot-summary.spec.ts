@@ -24,9 +24,9 @@ const orders = {
   ),
   sources: [
     { stream: 'FLOW_orders', consumer: 'step_price' },
-    { stream: 'SHOP', consumer: 'flow_orders_price_orders=2Ecreated' },
-    { stream: 'FLOW_orders', consumer: 'start_price' },
-    { stream: 'FLOW_orders_IN', consumer: 'flow_orders_price_legacy=2Eorders=2E=2A' },
+    { stream: 'SHOP', consumer: 'flow_orders=price=orders=2Ecreated' },
+    { stream: 'FLOW_orders', consumer: 'start' },
+    { stream: 'FLOW_orders_IN', consumer: 'flow_orders=price=legacy=2Eorders=2E=2A' },
     { stream: 'FLOW_orders', consumer: 'step_charge' },
   ],
 };
@@ -34,7 +34,7 @@ const visits = {
   graph: graphOf({ count: {} }, flow('visits', { input: json('Visit') })),
   sources: [
     { stream: 'FLOW_visits', consumer: 'step_count' },
-    { stream: 'FLOW_visits', consumer: 'start_count' },
+    { stream: 'FLOW_visits', consumer: 'start' },
   ],
 };
 
@@ -46,10 +46,10 @@ describe('the boot summary', () => {
       flow orders: 2 steps, track none, stream FLOW_orders (flow.orders.>), kept 36h
         price   <- start, "orders.created", "legacy.orders.*"  Order => Receipt    -> charge
         charge  <- price                                       Receipt => Receipt  -> end
-        consumers: step_price, start_price, step_charge, flow_orders_price_orders=2Ecreated (on SHOP), flow_orders_price_legacy=2Eorders=2E=2A (on FLOW_orders_IN)
+        consumers: step_price, start, step_charge, flow_orders=price=orders=2Ecreated (on SHOP), flow_orders=price=legacy=2Eorders=2E=2A (on FLOW_orders_IN)
       flow visits: 1 step, track run, stream FLOW_visits (flow.visits.>), kept 7d
         count  <- start  Visit => json  -> end
-        consumers: step_count, start_count"
+        consumers: step_count, start"
     `);
   });
 

@@ -32,7 +32,16 @@ describe('what becomes of a message whose step failed', () => {
     new AckTimeoutError('a', 1),
     new JetStreamRequestError('full', 10_077),
   ])('a result that the server did not take is nobody’s failure: $name', (error) => {
-    expect(judgeFailure(error, 'commit', 99, POLICY)).toEqual({ kind: 'retry', delayMs: 1_000 });
+    for (const [attempt, longest] of [
+      [1, 1_000],
+      [3, 4_000],
+      [99, 60_000],
+    ] as const) {
+      const outcome = judgeFailure(error, 'commit', attempt, POLICY) as { kind: string; delayMs: number };
+      expect(outcome.kind).toBe('retry');
+      expect(outcome.delayMs).toBeLessThanOrEqual(longest);
+      expect(outcome.delayMs).toBeGreaterThanOrEqual(longest / 2);
+    }
     expect(judgeFailure(error, 'handle', 99, POLICY)).toMatchObject({ kind: 'dead' });
   });
 
