@@ -1,11 +1,12 @@
 import { Inject, type Abstract, type InjectionToken } from '@nestjs/common';
+import { classToken } from './common/class-token.js';
 
 /**
  * Injection token of something that each connection has one of: the class itself for the default connection, a
- * text for one with a key.
+ * symbol for one with a key.
  */
 export function getFlowToken<T>(type: Abstract<T>, key?: string): InjectionToken<T> {
-  return key === undefined ? type : `${type.name}:${key}`;
+  return key === undefined ? type : classToken(type, `connection-token:${key}`, `${type.name}:${key}`);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { classToken } from '../common/class-token.js';
 import type { AnyKvReducer } from './engine/kv-reducer.js';
 
 /** A class that `@KvObject` may decorate, or whose store is injected. */
@@ -10,13 +11,6 @@ export type KvObjectClass<R extends AnyKvReducer = AnyKvReducer> = new (...args:
  * @param key of the connection. @default the connection without a key
  */
 export function getObjectStoreToken(target: KvObjectClass, key?: string): symbol {
-  const place = key === undefined ? TOKEN : Symbol.for(`${TOKEN.description ?? ''}:${key}`);
-  const own = Object.getOwnPropertyDescriptor(target, place)?.value as symbol | undefined;
-  if (own !== undefined) return own;
-  const token = Symbol(`ObjectStore<${target.name}>${key === undefined ? '' : `:${key}`}`);
-  Object.defineProperty(target, place, { value: token });
-  return token;
+  const of = key === undefined ? '' : `:${key}`;
+  return classToken(target, `object-store-token${of}`, `ObjectStore<${target.name}>${of}`);
 }
-
-/** Where a class keeps its token: with the class itself, so that nothing is static here. */
-const TOKEN = Symbol.for('nestjs-jetstream-flow:object-store-token');
