@@ -12,7 +12,13 @@ export const ApiCode = {
   subjectsOverlap: 10065,
   consumerAlreadyExists: 10148,
   consumerNameInUse: 10013,
+  clusterNotAvailable: 10008,
+  clusterNotLeader: 10009,
+  tooManyRequests: 10167,
 } as const;
+
+/** Answers of a server that can do it in a moment: a cluster that has just lost its leader, or is overrun. */
+const PASSING: readonly number[] = [ApiCode.clusterNotAvailable, ApiCode.clusterNotLeader, ApiCode.tooManyRequests];
 
 /**
  * Runs one call of JetStream's API and translates what it throws: an answer of the server that says no
@@ -37,6 +43,11 @@ export function toFlowError(what: string, error: unknown): FlowError {
   return new ConnectionError(`Cannot ${what}: ${reason}. Is the server reachable, with JetStream on?`, {
     cause: error,
   });
+}
+
+/** Whether the same request may succeed in a moment: no answer came, or a passing one. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof ConnectionError || isApiError(error, ...PASSING);
 }
 
 /** Whether `error` is JetStream's answer with one of `codes`, before or after {@link callApi} translated it. */

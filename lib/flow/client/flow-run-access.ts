@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { codecFor, json } from '../../codec/message-schema.js';
 import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { DecodeError } from '../../common/errors.js';
 import { FlowNames } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { FlowContract } from '../contract.js';
@@ -31,14 +32,25 @@ export class FlowRunAccess<Output> {
     return this.runs.read(runId);
   }
 
-  watch(runId: string, signal?: AbortSignal): AsyncGenerator<Run | undefined, never, undefined> {
+  watch(runId: string, signal?: AbortSignal): AsyncGenerator<Run | undefined, void, undefined> {
     return watchRun(this.connection, this.names, this.runs, runId, signal);
   }
 
-  /** The result in a completed run's record. */
+  /**
+   * The result in a completed run's record.
+   *
+   * @throws DecodeError when it is not of the contract's output type.
+   */
   decodeOutput(run: Run): Output | undefined {
     if (run.outputType === '') return undefined;
-    return codecFor(this.contract.output ?? json()).decode(run.output) as Output;
+    const codec = codecFor(this.contract.output ?? json());
+    if (run.outputType !== codec.contentType) {
+      throw new DecodeError(
+        `Run "${run.runId}" of flow "${run.flow}" ended with a result of type ${run.outputType}, but the contract's ` +
+          `output here is ${codec.contentType}: declare the same "output" wherever the contract is used.`,
+      );
+    }
+    return codec.decode(run.output) as Output;
   }
 
   /** Marks the record, then tells every worker. */

@@ -24,12 +24,13 @@ export class FlowRun<Output> {
 
   /**
    * Waits for the run's result: what the last step without a successor returned, `undefined` when none returned
-   * anything.
+   * anything. Waits through lost connections, also when it is called during one.
    *
    * @throws RunFailedError when a message of the run lies in the dead letters.
    * @throws RunCancelledError when the run was cancelled.
    * @throws NotFoundError when no such run is recorded.
-   * @throws CancelledError when `signal` aborts.
+   * @throws CancelledError when `signal` aborts; ConnectionError when the connection is closed for good.
+   * @throws DecodeError when the result is not of the contract's output type.
    */
   async result(options: WaitOptions = {}): Promise<Output | undefined> {
     for await (const run of this.access.watch(this.runId, options.signal)) {
@@ -44,7 +45,9 @@ export class FlowRun<Output> {
         default:
       }
     }
-    throw new CancelledError(`Waiting for run "${this.runId}"`);
+    throw new CancelledError(`Waiting for run "${this.runId}" of flow "${this.access.flow}"`, {
+      cause: options.signal?.reason,
+    });
   }
 
   /**
@@ -57,11 +60,10 @@ export class FlowRun<Output> {
   }
 
   /**
-   * The run's status now and after every change, until it has completed or was cancelled. A slow consumer gets
-   * the latest and misses what came between.
+   * The run's status now and after every change, until it has completed or was cancelled, or `signal` aborts. A
+   * slow consumer gets the latest and misses what came between.
    *
-   * @throws NotFoundError when no such run is recorded.
-   * @throws CancelledError when `signal` aborts.
+   * @throws NotFoundError when no such run is recorded; ConnectionError when the connection is closed for good.
    */
   async *watch(options: WaitOptions = {}): AsyncGenerator<RunStatus, void, undefined> {
     for await (const run of this.access.watch(this.runId, options.signal)) {

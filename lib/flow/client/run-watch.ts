@@ -1,8 +1,9 @@
-import { CancelledError, ConnectionError, type FlowError } from '../../common/errors.js';
+import type { FlowError } from '../../common/errors.js';
 import type { FlowNames } from '../../common/names.js';
 import type { Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { EventSubscription } from '../../stream/event-subscription.js';
+import { isPassing } from '../../stream/jetstream-api.js';
 import { decodeRun, type RunStore, type StoredRun } from '../runs/run-store.js';
 
 /** Pause before the record is read again when the server did not answer. */
@@ -10,12 +11,13 @@ const READ_AGAIN_MS = 500;
 
 /**
  * The record of one run as it stands now and after every change. Changes that follow each other while the
- * consumer is busy come as one, the latest. Ends when `signal` aborts, by throwing.
+ * consumer is busy come as one, the latest. Ends when `signal` aborts.
  *
- * The server repeats each stored record on a plain subject, so a watch costs a subscription and one read; after
- * a lost connection the record is read again, as often as it takes.
+ * The server repeats each stored record on a plain subject, so a watch costs a subscription and one read. While
+ * the connection is lost it waits, also when it begins then; afterwards the record is read again, as often as it
+ * takes.
  *
- * @throws CancelledError when `signal` aborts; ConnectionError when the connection is closed for good.
+ * @throws ConnectionError when the connection is closed for good.
  */
 export async function* watchRun(
   connection: FlowConnection,
@@ -23,22 +25,22 @@ export async function* watchRun(
   runs: RunStore,
   runId: string,
   signal?: AbortSignal,
-): AsyncGenerator<Run | undefined, never, undefined> {
-  const news = new News(signal, `Watching run "${runId}" of flow "${names.flow}"`);
+): AsyncGenerator<Run | undefined, void, undefined> {
+  const news = new News(signal);
   const subject = names.runEventSubject(runId);
   let subscription: EventSubscription | undefined;
   try {
     // Subscribed first and read then: no change falls between the two.
-    subscription = await EventSubscription.open(connection, {
+    subscription = EventSubscription.open(connection, {
       subject,
       onEvent: (data, sequence) => news.put({ data, sequence }),
-      onGap: () => news.put('read'),
+      onListening: () => news.put('read'),
       onError: (error) => news.fail(error),
     });
-    news.put('read');
     let known = -1;
     for (;;) {
       const next = await news.take();
+      if (next === 'aborted') return;
       const stored = next === 'read' ? await readPatiently(connection, runs, runId) : toStored(next, subject);
       if (stored === 'not-now') {
         news.putLater('read', READ_AGAIN_MS);
@@ -59,10 +61,12 @@ async function readPatiently(
   runs: RunStore,
   runId: string,
 ): Promise<StoredRun | undefined | 'not-now'> {
+  // A request would wait for its timeout; when the connection is back, the subscription says so.
+  if (connection.status === 'disconnected') return 'not-now';
   try {
     return await runs.readStored(runId);
   } catch (error) {
-    if (error instanceof ConnectionError && connection.status !== 'closed') return 'not-now';
+    if (isPassing(error) && connection.status !== 'closed') return 'not-now';
     throw error;
   }
 }
@@ -84,16 +88,10 @@ class News {
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
   private later: NodeJS.Timeout | undefined;
-  private readonly onAbort = (): void => {
-    this.fail(new CancelledError(this.what, { cause: this.signal?.reason }));
-  };
+  private readonly onAbort = (): void => this.wake?.();
 
-  constructor(
-    private readonly signal: AbortSignal | undefined,
-    private readonly what: string,
-  ) {
-    if (signal?.aborted) this.onAbort();
-    else signal?.addEventListener('abort', this.onAbort, { once: true });
+  constructor(private readonly signal: AbortSignal | undefined) {
+    signal?.addEventListener('abort', this.onAbort, { once: true });
   }
 
   put(item: Item): void {
@@ -113,14 +111,15 @@ class News {
     this.wake?.();
   }
 
-  async take(): Promise<Item> {
-    while (this.latest === undefined && this.failure === undefined) {
+  async take(): Promise<Item | 'aborted'> {
+    for (;;) {
+      if (this.signal?.aborted) return 'aborted';
+      if (this.failure !== undefined) throw this.failure;
+      const item = this.latest;
+      this.latest = undefined;
+      if (item !== undefined) return item;
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
-    if (this.failure !== undefined) throw this.failure;
-    const item = this.latest as Item;
-    this.latest = undefined;
-    return item;
   }
 
   close(): void {

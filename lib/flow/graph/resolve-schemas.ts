@@ -59,13 +59,20 @@ export function checkSchemas(
       }
     }
     const isEnd = successorsOf(definition.name, definitions).length === 0;
-    if (isEnd && contract.output !== undefined && !meets(own.output, contract.output)) {
-      problems.push(
-        `${label}: ends the flow with ${nameOf(own.output)}, but the contract's output is ${nameOf(contract.output)}.`,
-      );
-    }
+    const problem = isEnd ? endProblem(contract, own.output) : undefined;
+    if (problem !== undefined) problems.push(`${label}: ends the flow with ${nameOf(own.output)}, but ${problem}.`);
   }
   return problems;
+}
+
+/** Why what a last step gives is not what waits for the run's result, as the end of a sentence. */
+function endProblem({ output, track }: FlowContract, given: MessageSchema): string | undefined {
+  if (output !== undefined) {
+    return meets(given, output) ? undefined : `the contract's output is ${nameOf(output)}`;
+  }
+  // Without an output results are read as JSON; without a record nobody reads them.
+  if (given.kind === 'json' || track === 'none') return undefined;
+  return `the contract has no output, so nobody could read the result: declare the contract's "output"`;
 }
 
 /** Whether messages of `given` can be taken as `wanted`. JSON without a name goes with any JSON. */

@@ -152,6 +152,16 @@ describe('types that do not meet', () => {
     ]);
   });
 
+  it('between a Protobuf end and a contract without output, unless nobody records the result', () => {
+    const steps = { a: { output: RunSchema } };
+    expect(problems(steps)).toEqual([
+      expect.stringMatching(/^flow "orders", step "a" .*flow\.v1\.Run, but the contract has no output.*declare/),
+    ]);
+    expect(problems(steps, flow('orders', { input: A, track: 'none' }))).toEqual([]);
+    expect(problems(steps, flow('orders', { input: A, output: RunSchema }))).toEqual([]);
+    expect(problems({ a: { output: RunSchema }, b: { after: 'a', output: json() } })).toEqual([]);
+  });
+
   it('not when JSON has no name, nor at an entry where no run is started', () => {
     expect(problems({ a: { output: json() }, b: { after: 'a', input: B } })).toEqual([]);
     expect(problems({ a: { subject: 'x', input: RunSchema }, b: {} })).toEqual([]);
