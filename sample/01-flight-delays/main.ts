@@ -11,14 +11,19 @@ import { AppModule } from './app.module.js';
 // Before the application, so that everything it does is seen. Where to is for the OTEL_… variables to say.
 const telemetry = startOpenTelemetry({ serviceName: 'flight-delays' });
 const app = await NestFactory.createApplicationContext(AppModule, { bufferLogs: true });
-app.useLogger(app.get(Logger));
+const log = app.get(Logger);
+app.useLogger(log);
 
 let stopping: Promise<void> | undefined;
 
-/** Finishes the steps that run, hands back the rest, then exports the last spans. */
+/** Finishes the steps that run, hands back the rest, then exports the last spans. Never rejects: nobody awaits it. */
 async function stop(): Promise<void> {
-  await app.close();
-  await telemetry.shutdown();
+  try {
+    await app.close();
+    await telemetry.shutdown();
+  } catch (error) {
+    log.error(error);
+  }
   if (process.connected) process.disconnect();
 }
 

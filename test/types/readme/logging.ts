@@ -18,8 +18,12 @@ app.useLogger(app.get(Logger));
 
 // After everything else has ended: this exports the last spans.
 async function stop(): Promise<void> {
-  await app.close();
-  await telemetry.shutdown();
+  try {
+    await app.close();
+    await telemetry.shutdown();
+  } catch (error) {
+    console.error('Stopping failed:', error);
+  }
 }
 process.once('SIGTERM', () => void stop());
 process.once('SIGINT', () => void stop());
