@@ -1,4 +1,4 @@
-import type { Lister } from '@nats-io/jetstream';
+import type { ConsumerInfo } from '@nats-io/jetstream';
 import { ConfigurationError } from '../common/errors.js';
 import { callApi } from './jetstream-api.js';
 import type { StreamConnection } from './stream-connection.js';
@@ -23,15 +23,18 @@ export interface ConsumerSummary {
  */
 export async function listConsumers(connection: StreamConnection, stream: string): Promise<ConsumerSummary[]> {
   const infos = await callApi(`list the consumers of stream "${stream}"`, () =>
-    collect(connection.manager.consumers.list(stream)),
+    // nats-server 2.9 lists a consumer that is going away at this moment as null.
+    collect<ConsumerInfo | null>(connection.manager.consumers.list(stream)),
   );
-  return infos.map(({ name, config, num_pending: pending, num_ack_pending: ackPending }) => ({
-    name,
-    description: config.description,
-    filters: config.filter_subjects ?? (config.filter_subject === undefined ? [] : [config.filter_subject]),
-    pending,
-    ackPending,
-  }));
+  return infos
+    .filter((info) => info !== null)
+    .map(({ name, config, num_pending: pending, num_ack_pending: ackPending }) => ({
+      name,
+      description: config.description,
+      filters: config.filter_subjects ?? (config.filter_subject === undefined ? [] : [config.filter_subject]),
+      pending,
+      ackPending,
+    }));
 }
 
 /**
@@ -65,7 +68,7 @@ export function streamNamesBySubject(connection: StreamConnection, subject: stri
   return callApi(`look for the stream of "${subject}"`, () => collect(connection.manager.streams.names(subject)));
 }
 
-async function collect<T>(lister: Lister<T>): Promise<T[]> {
+async function collect<T>(lister: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
   for await (const item of lister) items.push(item);
   return items;

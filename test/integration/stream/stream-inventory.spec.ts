@@ -10,6 +10,7 @@ import {
 } from '../../../lib/stream/provision.js';
 import { EmbeddedNatsServer } from '../../../lib/testing/embedded-nats-server.js';
 import { silentLog } from '../../support/log.js';
+import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
 import { durable, problems, streamConfig } from './provision-room.js';
 import { connectTo } from './stream-room.js';
 
@@ -36,6 +37,31 @@ describe('looking around', () => {
       { name: 'price', description: 'step "price"', filters: [`${config.name}.a`], pending: 3, ackPending: 0 },
     ]);
     await expect(listConsumers(connection, 'NOWHERE')).rejects.toThrow(JetStreamRequestError);
+  });
+
+  it('lists consumers while others go away, also on an old server', async (context) => {
+    needsOldServer(context);
+    await using old = await EmbeddedNatsServer.start({ version: OLD_SERVER });
+    await using lister = await connectTo(old);
+    await using other = await connectTo(old);
+    const config = streamConfig();
+    await provisionStream(lister, config, 'auto', silentLog);
+    await provisionConsumer(lister, config.name, durable(`${config.name}.a`), 'auto', silentLog);
+    let listed = 0;
+    const list = async (): Promise<void> => {
+      for (; listed < 500; listed++) {
+        const names = (await listConsumers(lister, config.name)).map(({ name }) => name);
+        expect(names).toContain('price');
+      }
+    };
+    const comeAndGo = async (): Promise<void> => {
+      while (listed < 500) {
+        const { consumers } = other.manager;
+        const adding = Array.from({ length: 20 }, () => consumers.add(config.name, { ack_policy: 'none' }));
+        for (const { name } of await Promise.all(adding)) await consumers.delete(config.name, name);
+      }
+    };
+    await Promise.all([list(), comeAndGo()]);
   });
 
   it('finds the stream of a subject or pattern', async () => {
