@@ -96,6 +96,7 @@ export {
   RedriveError,
   RunCancelledError,
   RunFailedError,
+  ShutdownError,
   StepTimeoutError,
   TerminalError,
   UnsupportedByServerError,

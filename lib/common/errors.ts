@@ -145,6 +145,27 @@ export class StepTimeoutError extends FlowError {
   }
 }
 
+/** The reason of `ctx.signal` when the application stops and its `shutdownTimeout` is over. */
+export class ShutdownError extends FlowError {
+  constructor(step: string) {
+    super(
+      'SHUTDOWN',
+      `Step "${step}" was interrupted because the application stops; its message goes to another instance.`,
+    );
+  }
+}
+
+/** The message was delivered more often than any policy allows, and no handler came to an end. */
+export class DeliveriesExhaustedError extends FlowError {
+  constructor(step: string, deliveries: number) {
+    super(
+      'DELIVERIES_EXHAUSTED',
+      `Step "${step}" got the message ${deliveries} times and came to no end with it: its process was killed each time, ` +
+        'or its result could not be stored.',
+    );
+  }
+}
+
 /** Thrown by a handler: no retry, the message goes straight to the dead letters. */
 export class TerminalError extends FlowError {
   constructor(message: string, options: FlowErrorOptions = {}) {

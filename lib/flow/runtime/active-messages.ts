@@ -34,7 +34,7 @@ export class ActiveMessages {
 
   /** Gives up all calls, and lets none begin from now on. */
   close(reason: Error): void {
-    this.closed ??= reason;
-    for (const call of this.calls) call.giveUp(reason);
+    const first = (this.closed ??= reason);
+    for (const call of this.calls) call.giveUp(first);
   }
 }

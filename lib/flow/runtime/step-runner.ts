@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { FlowError } from '../../common/errors.js';
+import { DeliveriesExhaustedError, ShutdownError } from '../../common/errors.js';
 import { describeThrown, textOf } from '../../common/describe-thrown.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
@@ -34,27 +34,6 @@ export interface FlowServices {
   readonly tracer: FlowTracer;
   readonly meter: FlowMeter;
   readonly log: Log;
-}
-
-/** The reason of a handler's signal when the application stops. */
-export class ShutdownError extends FlowError {
-  constructor(step: string) {
-    super(
-      'SHUTDOWN',
-      `Step "${step}" was interrupted because the application stops; its message goes to another instance.`,
-    );
-  }
-}
-
-/** The message was delivered more often than any policy allows, and no handler came to an end. */
-class DeliveriesExhaustedError extends FlowError {
-  constructor(step: string, deliveries: number) {
-    super(
-      'DELIVERIES_EXHAUSTED',
-      `Step "${step}" got the message ${deliveries} times and came to no end with it: its process was killed each time, ` +
-        'or its result could not be stored.',
-    );
-  }
 }
 
 const CONFIRM_TIMEOUT_MS = 5_000;
@@ -167,7 +146,8 @@ export class StepRunner {
       delivery.ack();
       return 'cancelled';
     }
-    if (error instanceof ShutdownError) {
+    // By identity: one that a handler throws by itself would come back at once, again and again.
+    if (error instanceof ShutdownError && error === this.active.closedBy) {
       delivery.nak(0);
       return 'handed-back';
     }

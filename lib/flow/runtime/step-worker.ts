@@ -2,12 +2,13 @@ import type { Delivery } from '../../stream/delivery.js';
 import { PullConsumer } from '../../stream/pull-consumer.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { describeThrown } from '../../common/describe-thrown.js';
+import { ShutdownError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { StepNode } from '../graph/step-node.js';
 import { InFlightGate } from './in-flight-gate.js';
 import { LeaseKeeper, type Lease } from './lease-keeper.js';
 import type { MessageSource } from './step-message.js';
-import { ShutdownError, type StepRunner } from './step-runner.js';
+import type { StepRunner } from './step-runner.js';
 
 const DEFECT_RETRY_MS = 1_000;
 
