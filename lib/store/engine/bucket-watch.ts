@@ -1,11 +1,13 @@
 import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { bucketRequest } from './bucket-request.js';
+import { bucketRequest, isPassing } from './bucket-request.js';
 import { fullJitter } from './full-jitter.js';
 import type { StoreConnection } from './store-connection.js';
 import type { StoredRevision } from './stored-entry.js';
 import { WatchSession, type WatchStart } from './watch-session.js';
 
+/** How long a watch that begins waits for a server that is away. */
+const PATIENCE_MS = 30_000;
 const RESTART_BACKOFF = { initialMs: 50, maxMs: 5_000 };
 
 /** With what a watch begins: the latest revision of every key, all that are kept, or only what comes from now on. */
@@ -30,11 +32,14 @@ export interface BucketWatchOptions {
 export class BucketWatch {
   private session: WatchSession | undefined;
   private last = 0;
+  private resets = 0;
   private caughtUp = false;
   /** Revision up to which the watch is catching up. */
   private target = 0;
-  private incarnation = '';
+  private created = '';
   private stopped = false;
+  /** The session is at its end. */
+  private isBroken = false;
   private restarting: Promise<void> | undefined;
   private readonly unlisten: () => void;
   private readonly abort = new AbortController();
@@ -52,7 +57,11 @@ export class BucketWatch {
     });
   }
 
-  /** Begins; when it resolves the server has the consumer. @throws ConnectionError, JetStreamRequestError */
+  /**
+   * Begins; when it resolves the server has the consumer. Waits for a server that is away.
+   *
+   * @throws ConnectionError when it stays away for 30 seconds, JetStreamRequestError when it refuses.
+   */
   static async start(
     connection: StoreConnection,
     layout: BucketLayout,
@@ -61,12 +70,27 @@ export class BucketWatch {
   ): Promise<BucketWatch> {
     const watch = new BucketWatch(connection, layout, options, log);
     try {
-      await watch.open();
+      await watch.begin();
     } catch (error) {
       await watch.stop();
       throw error;
     }
     return watch;
+  }
+
+  /** The last revision passed on; in the meantime it has seen every revision of the pattern up to it. 0: none. */
+  get revision(): number {
+    return this.last;
+  }
+
+  /** Grows when the bucket was made anew, or emptied, and its revisions begin anew. */
+  get epoch(): number {
+    return this.resets;
+  }
+
+  /** Tells one bucket from another of the same name. */
+  get incarnation(): string {
+    return this.created;
   }
 
   /** Ends it; nothing is passed on any more, and no consumer is left behind. */
@@ -91,13 +115,14 @@ export class BucketWatch {
     const stream = await bucketRequest(`watch bucket "${this.layout.bucket}"`, () =>
       this.connection.manager.streams.info(this.layout.stream),
     );
-    const first = this.incarnation === '';
-    if (!first && (stream.created !== this.incarnation || stream.state.last_seq < this.last)) {
+    const first = this.created === '';
+    if (!first && (stream.created !== this.created || stream.state.last_seq < this.last)) {
       // Another bucket of the same name, or an emptied one: its revisions begin anew.
       this.last = 0;
       this.caughtUp = false;
+      this.resets += 1;
     }
-    this.incarnation = stream.created;
+    this.created = stream.created;
     if (first && this.options.from === 'new') this.last = stream.state.last_seq;
     this.target = stream.state.last_seq;
     const { session, pending } = await WatchSession.open(this.connection, this.layout, {
@@ -135,25 +160,41 @@ export class BucketWatch {
     this.options.onCaughtUp();
   }
 
+  private async begin(): Promise<void> {
+    const started = performance.now();
+    const isHopeless = (error: unknown): boolean =>
+      !isPassing(error) || this.connection.status === 'closed' || performance.now() - started > PATIENCE_MS;
+    const opening = this.reopen(isHopeless);
+    // What breaks until then is mended by the same loop. Its error is the caller's.
+    this.restarting = opening.then(doNothing, doNothing).finally(() => (this.restarting = undefined));
+    await opening;
+  }
+
   private restart(reason: string): void {
-    if (this.stopped || this.restarting !== undefined) return;
+    if (this.stopped) return;
+    this.isBroken = true;
+    if (this.restarting !== undefined) return;
     this.log.debug(`Watch of "${this.options.pattern}" in bucket "${this.layout.bucket}" starts again: ${reason}.`);
-    this.restarting = this.reopen()
+    this.restarting = this.reopen(() => false)
       .catch((error: unknown) => this.end(error as Error))
       .finally(() => (this.restarting = undefined));
   }
 
-  private async reopen(): Promise<void> {
+  private async reopen(isHopeless: (error: unknown) => boolean): Promise<void> {
     const pause = fullJitter(RESTART_BACKOFF, this.abort.signal);
     let warned = false;
-    while (!this.stopped) {
+    this.isBroken = true;
+    while (this.isBroken && !this.stopped) {
+      // Whatever breaks from here on needs another round.
+      this.isBroken = false;
       try {
         const old = this.session;
         this.session = undefined;
         await old?.close();
         await this.open();
-        return;
       } catch (error) {
+        if (isHopeless(error)) throw error;
+        this.isBroken = true;
         if (this.connection.status === 'connected' && !warned) {
           warned = true;
           this.log.warn(
@@ -164,4 +205,8 @@ export class BucketWatch {
       }
     }
   }
+}
+
+function doNothing(): void {
+  // Told elsewhere.
 }

@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import type { Consistency } from './bucket-reader.js';
 import { REMOVED, UNCHANGED, type ChangeFunction } from './change.js';
 import type { AnyKvReducer, Changed, InputOf, KeyOf, KeyPattern, KeyRef, KvReducer, StateOf } from './kv-reducer.js';
@@ -8,6 +9,7 @@ import { StoreKey } from './store-key.js';
 import type { StoreParts } from './store-parts.js';
 import { toEvent, watchEvents, type WatchOptions } from './watch-events.js';
 import { listRevisions } from './bucket-listing.js';
+import { toObservable } from './to-observable.js';
 
 export interface ReadOptions {
   /**
@@ -207,13 +209,23 @@ export class ObjectStore<R extends AnyKvReducer> {
    * one later. A reader that is far behind sees only the newest revision of each key. Starts when iteration starts;
    * ends when it is left, when `signal` aborts (without an error), or when the store is closed.
    *
-   * @throws ConnectionError, JetStreamRequestError when it cannot start.
+   * Watches of one pattern share a consumer on the server. Each is told what is there when it starts, at its own pace.
+   *
+   * @throws ConnectionError when the server stays away for 30 seconds at the start, JetStreamRequestError when it refuses.
    */
   watch(
     pattern?: KeyPattern<KeyOf<R>> | StoreKey,
     options: WatchOptions = {},
   ): AsyncGenerator<WatchEvent<StateOf<R>>, void, undefined> {
     return watchEvents(this.parts, pattern instanceof StoreKey ? pattern.text : this.patternOf(pattern), options);
+  }
+
+  /**
+   * The events of {@link watch} as an Observable. Each subscription is a watch of its own; it completes where the
+   * iteration ends. Unsubscribing leaves nothing behind on the server.
+   */
+  observe(pattern?: KeyPattern<KeyOf<R>> | StoreKey, options: WatchOptions = {}): Observable<WatchEvent<StateOf<R>>> {
+    return toObservable((signal) => this.watch(pattern, { ...options, signal }), options.signal, this.parts.log);
   }
 
   /** What the bucket holds. */

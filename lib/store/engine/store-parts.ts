@@ -7,7 +7,7 @@ import { AbsenceGuess } from './absence-guess.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { BucketReader } from './bucket-reader.js';
 import { bucketRequest, isPassing } from './bucket-request.js';
-import { BucketWatch, type BucketWatchOptions } from './bucket-watch.js';
+import type { BucketWatchOptions } from './bucket-watch.js';
 import type { Belief } from './commit-context.js';
 import { EntryWriter } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
@@ -17,6 +17,8 @@ import { OperationQueue } from './operation-queue.js';
 import { orAborted } from './or-aborted.js';
 import type { ProvisionedBucket } from './provision-bucket.js';
 import { RememberedEntries } from './remembered-entries.js';
+import type { RunningWatch } from './shared-watch.js';
+import { SharedWatches } from './shared-watches.js';
 import type { StateCodec } from './state-codec.js';
 import type { StoreConnection } from './store-connection.js';
 import { ABSENT, type StoredEntry } from './stored-entry.js';
@@ -48,6 +50,7 @@ export class StoreParts<R extends AnyKvReducer> {
   private closed = false;
   private readonly absence = new AbsenceGuess();
   private readonly watches = new Set<() => void>();
+  private readonly shared: SharedWatches;
   private readonly meter: StoreMeter;
   private readonly unlisten: () => void;
 
@@ -62,6 +65,7 @@ export class StoreParts<R extends AnyKvReducer> {
     // The types of R are inferred from these very methods.
     this.reducer = init.reducer as AnyKvReducer as KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
     this.reader = new BucketReader(connection, layout, provisioned.allowsDirect);
+    this.shared = new SharedWatches(connection, layout, init.log);
     this.remembered = new RememberedEntries(settings.cache);
     const { schemaVersion, remember } = settings;
     this.queue = new OperationQueue(
@@ -129,8 +133,12 @@ export class StoreParts<R extends AnyKvReducer> {
     }
   }
 
-  startWatch(options: BucketWatchOptions): Promise<BucketWatch> {
-    return BucketWatch.start(this.connection, this.layout, options, this.init.log);
+  get log(): Log {
+    return this.init.log;
+  }
+
+  startWatch(options: BucketWatchOptions): Promise<RunningWatch> {
+    return this.shared.start(options);
   }
 
   /** Registers an open watch, to be ended with the store. @returns a function that takes it out. */

@@ -1,7 +1,8 @@
 import { DecodeError } from '../../common/errors.js';
-import { type BucketWatch, type WatchFrom } from './bucket-watch.js';
+import type { WatchFrom } from './bucket-watch.js';
 import { EventQueue } from './event-queue.js';
 import type { AnyKvReducer, StateOf } from './kv-reducer.js';
+import type { RunningWatch } from './shared-watch.js';
 import type { WatchEvent } from './store-entry.js';
 import type { StoredRevision } from './stored-entry.js';
 import type { StoreParts } from './store-parts.js';
@@ -56,7 +57,7 @@ export async function* watchEvents<R extends AnyKvReducer>(
   const release = parts.addWatch(finish);
   signal?.addEventListener('abort', finish, { once: true });
   let caughtUp = from === 'new';
-  let watch: BucketWatch | undefined;
+  let watch: RunningWatch | undefined;
   try {
     watch = await parts.startWatch({
       pattern,

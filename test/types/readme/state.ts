@@ -12,7 +12,9 @@ import {
   type FlowContext,
   type KvReducer,
   type ObjectStore,
+  type WatchEvent,
 } from 'nestjs-jetstream-flow';
+import type { Observable } from 'rxjs';
 
 export interface FlightArrived {
   airport: string;
@@ -88,5 +90,9 @@ export class DelayReports {
       if (event.type === 'value') console.log(event.key.text, event.state.flights, event.isUpdate);
       if (event.type === 'caught-up') console.log('That was everything that was there.');
     }
+  }
+
+  changes(): Observable<WatchEvent<Delays>> {
+    return this.delays.observe({ iata: 'SFO' });
   }
 }
