@@ -68,7 +68,7 @@ export function hasSettled(run: Run, key: string): boolean {
 }
 
 /** Whether a message of the run was settled already, or the run has ended so that nothing can change. */
-export function isSettled(run: Run, key: string): boolean {
+function isSettled(run: Run, key: string): boolean {
   return run.state === RunState.COMPLETED || hasSettled(run, key);
 }
 

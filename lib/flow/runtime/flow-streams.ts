@@ -148,8 +148,8 @@ type NamedShape = Parameters<typeof provisionStream>[1];
 type Shape = Partial<NamedShape>;
 
 function withoutUndefined({ name, ...shape }: NamedShape): NamedShape {
-  const given: Shape = Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined));
-  return { ...given, name };
+  const fields: [string, unknown][] = Object.entries(shape);
+  return { ...(Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as Shape), name };
 }
 
 /** The subjects of a stream, as few as cover all: the server does not take any twice. */

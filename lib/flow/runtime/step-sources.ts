@@ -39,7 +39,7 @@ export class StepSources {
       const ingestStream = ingest.get(subject) ?? names.ingestStream;
       sources.push(source('ingest', ingestStream, names.ingestConsumer(node.name, subject), subject));
     }
-    await Promise.all(sources.map(({ recreate }) => recreate?.()));
+    await Promise.all(sources.map(async ({ recreate }) => recreate?.()));
     return sources;
   }
 
