@@ -194,6 +194,15 @@ export function pauseSubject(flow: string, step: string): string {
   return `flow.control.pause.${flow}.${step}`;
 }
 
+/** Filter of all {@link pauseSubject}s. */
+export const PAUSE_FILTER = 'flow.control.pause.*.*';
+
+/** Flow and step of a {@link pauseSubject}. */
+export function pausedBy(subject: string): { readonly flow: string; readonly step: string } {
+  const [, , , flow = '', step = ''] = subject.split('.');
+  return { flow, step };
+}
+
 /** Filter of all dead letters, of one flow's, or of one step's. */
 export function deadFilter(flow?: string, step?: string): string {
   return `flow.dead.${flow ?? '*'}.${step ?? '*'}.>`;

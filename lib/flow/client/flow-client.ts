@@ -4,7 +4,7 @@ import { CancelledError, ConfigurationError } from '../../common/errors.js';
 import { FlowNames, runIdProblem } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { FlowContract } from '../contract.js';
-import { requestPause } from '../control/pause-control.js';
+import { pauseRequest } from '../control/pause-control.js';
 import { newRun } from '../runs/run-record.js';
 import type { FlowStreams } from '../runtime/flow-streams.js';
 import type { MessageSender } from '../runtime/message-sender.js';
@@ -77,17 +77,28 @@ export class FlowClient {
 
   /**
    * Pauses a step on all instances, or with no step the whole flow: what is in hand is finished, nothing more is
-   * pulled, messages wait in the stream. Lasts over restarts until {@link resume}.
+   * pulled, messages wait in the stream. Lasts over restarts until {@link resume}. Workers warn of a step that
+   * they do not have.
+   *
+   * @throws ConfigurationError when `step` cannot be the name of one.
    */
-  async pause(contract: FlowContract, step?: string): Promise<void> {
-    await this.streams.provisionShared();
-    await requestPause(this.connection, contract.name, step, true);
+  pause(contract: FlowContract, step?: string): Promise<void> {
+    return this.requestPause(contract, step, true);
   }
 
-  /** Ends a {@link pause} of the same flow or step. A step paused by itself stays so when its flow is resumed. */
-  async resume(contract: FlowContract, step?: string): Promise<void> {
+  /**
+   * Ends a {@link pause} of the same flow or step. A step paused by itself stays so when its flow is resumed.
+   *
+   * @throws ConfigurationError when `step` cannot be the name of one.
+   */
+  resume(contract: FlowContract, step?: string): Promise<void> {
+    return this.requestPause(contract, step, false);
+  }
+
+  private async requestPause({ name }: FlowContract, step: string | undefined, paused: boolean): Promise<void> {
+    const { subject, data } = pauseRequest(name, step, paused);
     await this.streams.provisionShared();
-    await requestPause(this.connection, contract.name, step, false);
+    await this.connection.publisher.publish(subject, data);
   }
 
   private accessOf<I extends MessageSchema, O extends MessageSchema>(

@@ -1,7 +1,8 @@
 import { unescapeToken, type FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import { SubjectWatch } from '../../stream/subject-watch.js';
+import type { SubjectWatch } from '../../stream/subject-watch.js';
+import { followFromStart } from './follow-from-start.js';
 
 /** Cancelled runs remembered per flow and process; beyond that the oldest are forgotten, and what is left of them runs. */
 const REMEMBERED = 100_000;
@@ -21,19 +22,18 @@ export class CancelledRuns {
     private readonly log: Log,
   ) {}
 
-  /** Resolves when every cancellation up to now is known. */
+  /**
+   * Resolves when every cancellation up to now is known.
+   *
+   * @throws ConnectionError when the connection is closed for good before that
+   */
   async start(): Promise<void> {
-    let caughtUp: () => void;
-    const past = new Promise<void>((resolve) => (caughtUp = resolve));
-    this.watch = await SubjectWatch.start(this.connection, {
+    this.watch = await followFromStart(this.connection, {
       stream: this.names.stream,
       filter: this.names.cancelFilter,
-      from: 'all',
       onMessage: (message) => this.add(unescapeToken(message.subject.split('.')[3] ?? '')),
-      onCaughtUp: () => caughtUp(),
       onError: (error) => this.log.warn(`Watching cancelled runs of "${this.names.flow}": ${String(error)}`),
     });
-    await past;
   }
 
   has(runId: string): boolean {

@@ -1,8 +1,18 @@
-import { ALL_STEPS, CONTROL_STREAM, CONTROL_SUBJECTS, pauseSubject } from '../../common/names.js';
+import { ConfigurationError } from '../../common/errors.js';
+import {
+  ALL_STEPS,
+  CONTROL_STREAM,
+  isValidName,
+  NAME_RULE,
+  PAUSE_FILTER,
+  pausedBy,
+  pauseSubject,
+} from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { StoredMessage } from '../../stream/stream-reader.js';
-import { SubjectWatch } from '../../stream/subject-watch.js';
+import type { SubjectWatch } from '../../stream/subject-watch.js';
+import { followFromStart } from './follow-from-start.js';
 
 const PAUSED = new TextEncoder().encode('paused');
 const RUNNING = new TextEncoder().encode('running');
@@ -12,8 +22,8 @@ const RUNNING = new TextEncoder().encode('running');
  * step finishes what it has in hand and pulls nothing more.
  */
 export class PauseControl {
-  /** Subjects of what is paused. */
-  private readonly paused = new Set<string>();
+  /** The paused steps of each flow, {@link ALL_STEPS} among them. */
+  private readonly paused = new Map<string, Set<string>>();
   private readonly listeners = new Set<() => void>();
   private watch: SubjectWatch | undefined;
 
@@ -22,23 +32,28 @@ export class PauseControl {
     private readonly log: Log,
   ) {}
 
-  /** Resolves when every request up to now is known. */
+  /**
+   * Resolves when every request up to now is known.
+   *
+   * @throws ConnectionError when the connection is closed for good before that
+   */
   async start(): Promise<void> {
-    let caughtUp: () => void;
-    const past = new Promise<void>((resolve) => (caughtUp = resolve));
-    this.watch = await SubjectWatch.start(this.connection, {
+    this.watch = await followFromStart(this.connection, {
       stream: CONTROL_STREAM,
-      filter: CONTROL_SUBJECTS,
-      from: 'all',
+      filter: PAUSE_FILTER,
       onMessage: (message) => this.take(message),
-      onCaughtUp: () => caughtUp(),
       onError: (error) => this.log.warn(`Watching pause requests: ${String(error)}`),
     });
-    await past;
   }
 
   isPaused(flow: string, step: string): boolean {
-    return this.paused.has(pauseSubject(flow, ALL_STEPS)) || this.paused.has(pauseSubject(flow, step));
+    const paused = this.paused.get(flow);
+    return paused !== undefined && (paused.has(ALL_STEPS) || paused.has(step));
+  }
+
+  /** The steps of a flow that are paused by name, whether or not it has them. */
+  pausedSteps(flow: string): string[] {
+    return [...(this.paused.get(flow) ?? [])].filter((step) => step !== ALL_STEPS);
   }
 
   /** Calls `listener` after every change. */
@@ -51,18 +66,31 @@ export class PauseControl {
   }
 
   private take(message: StoredMessage): void {
-    if (Buffer.from(message.data).equals(PAUSED)) this.paused.add(message.subject);
-    else this.paused.delete(message.subject);
+    const { flow, step } = pausedBy(message.subject);
+    const paused = this.paused.get(flow) ?? new Set();
+    this.paused.set(flow, paused);
+    if (Buffer.from(message.data).equals(PAUSED)) paused.add(step);
+    else paused.delete(step);
     for (const listener of this.listeners) listener();
   }
 }
 
-/** Stores the request to pause or resume a step, or with no step the whole flow. */
-export async function requestPause(
-  connection: FlowConnection,
-  flow: string,
-  step: string | undefined,
-  paused: boolean,
-): Promise<void> {
-  await connection.publisher.publish(pauseSubject(flow, step ?? ALL_STEPS), paused ? PAUSED : RUNNING);
+/** A message that pauses or resumes. */
+export interface PauseRequest {
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
+
+/**
+ * The request to pause or resume a step, or with no step the whole flow.
+ *
+ * @throws ConfigurationError when `step` cannot be the name of one.
+ */
+export function pauseRequest(flow: string, step: string | undefined, paused: boolean): PauseRequest {
+  if (step !== undefined && !isValidName(step)) {
+    throw new ConfigurationError(`${paused ? 'Pausing' : 'Resuming'} flow "${flow}"`, [
+      `"${step}" is no name of a step: ${NAME_RULE}.`,
+    ]);
+  }
+  return { subject: pauseSubject(flow, step ?? ALL_STEPS), data: paused ? PAUSED : RUNNING };
 }

@@ -1,4 +1,5 @@
 import { ConfigurationError, RunCancelledError } from '../../common/errors.js';
+import { didYouMean } from '../../common/did-you-mean.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
@@ -42,6 +43,7 @@ export class FlowRuntime {
   private readonly cancelled: CancelledRuns;
   private workers: StepWorker[] = [];
   private fedBy: readonly StepSource[] = [];
+  private unknownPauses: ReadonlySet<string> = new Set();
 
   constructor(
     readonly graph: FlowGraph,
@@ -135,9 +137,23 @@ export class FlowRuntime {
 
   private applyPauses(): void {
     const { name } = this.graph.contract;
+    this.warnAboutUnknownPauses(name);
     for (const worker of this.workers) {
       if (this.host.pause.isPaused(name, worker.node.name)) worker.pause();
       else worker.resume();
     }
+  }
+
+  /** Each once, and again after it was resumed: a slip of the pen pauses nothing. */
+  private warnAboutUnknownPauses(flow: string): void {
+    const { steps } = this.graph;
+    const unknown = this.host.pause.pausedSteps(flow).filter((step) => !steps.has(step));
+    for (const step of unknown.filter((step) => !this.unknownPauses.has(step))) {
+      this.host.log.warn(
+        `Flow "${flow}": the step "${step}" is paused, but there is none of that name here.${didYouMean(step, steps.keys())}` +
+          ' Resume it by the same name.',
+      );
+    }
+    this.unknownPauses = new Set(unknown);
   }
 }

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { flow, FlowClient, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
+import {
+  ConfigurationError,
+  flow,
+  FlowClient,
+  FlowModule,
+  FlowStep,
+  json,
+  type FlowContext,
+} from 'nestjs-jetstream-flow';
+import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { FlowOrchestrator } from '../../../lib/flow/flow.orchestrator.js';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
@@ -141,5 +150,36 @@ describe('pausing', () => {
     await flows.resume(Held);
     for (const run of runs) expect(await run.result()).toBe('x');
     expect(steps.runIds.toSorted()).toEqual(runs.map(({ runId }) => runId).toSorted());
+  });
+
+  it.each(['', 'a.b', '*', '>', '='])('refuses what cannot be the name of a step: "%s"', async (name) => {
+    await using app = await startFlowApp(nats.url, [], { consume: false });
+    const flows = app.get(FlowClient);
+    await expect(flows.pause(Line, name)).rejects.toThrow(ConfigurationError);
+    await expect(flows.resume(Line, name)).rejects.toThrow(/no name of a step/);
+  });
+
+  it('a step that there is not is warned of by workers, now and at boot', async () => {
+    const ignore = (): void => undefined;
+    const start = (warnings: string[]): Promise<FlowTestApp> =>
+      FlowTestApp.start(({ url }) => ({ imports: [FlowModule.forRoot({ servers: url })], providers: [Steps] }), {
+        server: nats,
+        logger: { log: ignore, error: ignore, warn: (line: unknown) => warnings.push(String(line)) },
+      });
+    const expected = [expect.stringMatching(/"line".*step "secnd" is paused.*Did you mean "second"\?/)];
+    const [running, booting]: [string[], string[]] = [[], []];
+    await using app = await start(running);
+    const flows = app.get(FlowClient);
+    await flows.pause(Line, 'secnd');
+    await until(() => running.length > 0, { what: 'the warning' });
+    await using other = await start(booting);
+    expect(booting).toEqual(expected);
+
+    // Others' changes do not repeat it.
+    await flows.pause(Line, 'first');
+    await flows.resume(Line, 'first');
+    expect(await other.run(Line, 'x')).toBe('x');
+    expect(running).toEqual(expected);
+    await flows.resume(Line, 'secnd');
   });
 });
