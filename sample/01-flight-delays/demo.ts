@@ -5,13 +5,8 @@
  */
 import { constants } from 'node:os';
 import { readDemoOptions, type DemoOptions } from './demo/demo.options.js';
+import { InterruptedError } from './demo/interrupted.error.js';
 import { runDemo } from './demo/run-demo.js';
-
-class InterruptedError extends Error {
-  constructor(readonly signal: NodeJS.Signals) {
-    super(`interrupted by ${signal}`);
-  }
-}
 
 const FAILED = 1;
 const WRONG_USAGE = 2;

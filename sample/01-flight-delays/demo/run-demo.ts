@@ -4,7 +4,8 @@ import { readFlights } from '../data/flights.js';
 import { checkObjects } from './check-objects.js';
 import type { DemoOptions } from './demo.options.js';
 import { foldAll } from './fold-all.js';
-import { startObserver } from './observer.js';
+import { InterruptedError } from './interrupted.error.js';
+import { startObserver, type Observer } from './observer.js';
 import { publishFlights } from './publish-flights.js';
 import { borrowServer } from './shared-server.js';
 import { WorkerPool } from './worker-pool.js';
@@ -19,13 +20,27 @@ import { worstAirports } from './worst-airports.js';
  * @throws Error when the flights do not come to their end, or an object is not as it must be.
  */
 export async function runDemo(options: DemoOptions, abort: AbortController): Promise<string> {
-  const flights = readFlights(options.flights);
   await using server = await EmbeddedNatsServer.start();
   await using observer = await startObserver(server.url);
   await using borrowed = server.pid === undefined ? await borrowServer(observer) : undefined;
   const whose = borrowed === undefined ? `pid ${server.pid ?? 'none'}` : 'of NATS_URL';
   console.log(`nats-server ${server.version} at ${server.url} (${whose})`);
   await using pool = await WorkerPool.create(server.url, (error) => abort.abort(error));
+  try {
+    return await foldAndCompare(options, observer, pool, abort);
+  } catch (error) {
+    if (!(abort.signal.reason instanceof InterruptedError)) pool.keepLogs();
+    throw error;
+  }
+}
+
+async function foldAndCompare(
+  options: DemoOptions,
+  observer: Observer,
+  pool: WorkerPool,
+  abort: AbortController,
+): Promise<string> {
+  const flights = readFlights(options.flights);
   const victim = pool.add();
   const workers = [victim, ...Array.from({ length: options.workers - 1 }, () => pool.add())];
   await Promise.race([Promise.all(workers.map(({ ready }) => ready)), once(abort.signal, 'abort')]);
@@ -46,7 +61,6 @@ export async function runDemo(options: DemoOptions, abort: AbortController): Pro
   console.log(
     `\n${airports} airports, ${routes} routes and ${reviewedRoutes} routes to review are what the file says, to the minute.`,
   );
-  pool.dropLogs();
   const total = published + seconds;
   return (
     `${flights.length} flights in ${total.toFixed(1)} s (${Math.round(flights.length / total)} flights/s), ` +

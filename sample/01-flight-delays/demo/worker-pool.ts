@@ -6,7 +6,7 @@ import { WorkerProcess } from './worker-process.js';
 /** The worker processes of the demo and the directory of their logs. */
 export class WorkerPool implements AsyncDisposable {
   private readonly workers: WorkerProcess[] = [];
-  private logsWanted = true;
+  private logsWanted = false;
 
   private constructor(
     readonly logDirectory: string,
@@ -32,12 +32,12 @@ export class WorkerPool implements AsyncDisposable {
     return worker;
   }
 
-  /** All went well: the logs need not be kept. */
-  dropLogs(): void {
-    this.logsWanted = false;
+  /** Something went wrong: the logs are for whoever looks for it. */
+  keepLogs(): void {
+    this.logsWanted = true;
   }
 
-  /** Ends all workers. */
+  /** Ends all workers and removes their logs. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker[Symbol.asyncDispose]()));
     if (!this.logsWanted) await rm(this.logDirectory, { recursive: true, force: true });
