@@ -31,6 +31,8 @@ import {
   type ResolvedFlowModuleOptions,
 } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';
+import { KvChangeExplorer } from './store/kv-change.explorer.js';
+import { KvChangeOrchestrator } from './store/kv-change.orchestrator.js';
 import { FlowMeter } from './telemetry/metrics.js';
 import { FlowTracer } from './telemetry/tracer.js';
 
@@ -170,6 +172,8 @@ function coreProviders(key: string | undefined): CoreProvider[] {
     FlowExplorer,
     StepHandlerFactory,
     orchestratorProvider,
+    KvChangeExplorer,
+    changesProvider(key),
   ];
 }
 
@@ -208,7 +212,7 @@ const orchestratorProvider: CoreProvider = {
       tracer,
       meter,
       claim,
-      claims: () => claimsOf(discovery),
+      claims: () => instancesOf(discovery, FlowClaim),
     }),
   inject: [
     OPTIONS,
@@ -225,9 +229,31 @@ const orchestratorProvider: CoreProvider = {
   ],
 };
 
-function claimsOf(discovery: DiscoveryService): FlowClaim[] {
+function changesProvider(key: string | undefined): CoreProvider {
+  return {
+    provide: KvChangeOrchestrator,
+    useFactory: (
+      { runtime }: ResolvedFlowModuleOptions,
+      log: Log,
+      resources: FlowResources,
+      explorer: KvChangeExplorer,
+      discovery: DiscoveryService,
+    ) =>
+      new KvChangeOrchestrator({
+        connection: key,
+        connections: () => instancesOf(discovery, KvChangeOrchestrator).map(({ connection }) => connection),
+        explorer,
+        shutdownTimeoutMs: runtime.shutdownTimeout,
+        log,
+        close: () => resources.close(),
+      }),
+    inject: [OPTIONS, LOG, FlowResources, KvChangeExplorer, DiscoveryService],
+  };
+}
+
+function instancesOf<T>(discovery: DiscoveryService, type: Type<T>): T[] {
   return discovery
     .getProviders()
     .map((wrapper): unknown => wrapper.instance)
-    .filter((instance) => instance instanceof FlowClaim);
+    .filter((instance): instance is T => instance instanceof type);
 }

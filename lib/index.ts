@@ -38,6 +38,8 @@ export type { FlowRuntimeOptions } from './flow/flow-runtime.options.js';
 export { KvObject } from './store/kv-object.decorator.js';
 export type { ReducerOf } from './store/kv-object.decorator.js';
 export { InjectObjectStore } from './store/inject-object-store.decorator.js';
+export { OnKvChange } from './store/on-kv-change.decorator.js';
+export type { KvChangeMethodDecorator, OnKvChangeOptions } from './store/on-kv-change.decorator.js';
 export { getObjectStoreToken } from './store/object-store.tokens.js';
 export type { KvObjectClass } from './store/object-store.tokens.js';
 export { ObjectStore } from './store/engine/object-store.js';
@@ -60,7 +62,7 @@ export type { Consistency } from './store/engine/bucket-reader.js';
 export type { Migrate } from './store/engine/state-codec.js';
 export type { StoreEntry, WatchEvent } from './store/engine/store-entry.js';
 export type { WatchFrom } from './store/engine/bucket-watch.js';
-export type { WatchOptions } from './store/engine/watch-events.js';
+export type { KeyEvent, WatchOptions } from './store/engine/watch-events.js';
 export { StoreKey } from './store/engine/store-key.js';
 export type { KeyPart } from './store/engine/store-key.js';
 

@@ -9,6 +9,8 @@ import type { InputOf, KeyOf, KeyPattern, KvReducer, StateOf } from '../../lib/s
 import type { ObjectStore } from '../../lib/store/engine/object-store.js';
 import type { StoreEntry, WatchEvent } from '../../lib/store/engine/store-entry.js';
 import { InjectObjectStore } from '../../lib/store/inject-object-store.decorator.js';
+import type { KeyEvent } from '../../lib/store/engine/watch-events.js';
+import { OnKvChange } from '../../lib/store/on-kv-change.decorator.js';
 import { KvObject } from '../../lib/store/kv-object.decorator.js';
 
 interface Delays {
@@ -121,3 +123,21 @@ export class Asynchronous {
 
 // @ts-expect-error: no duration
 KvObject({ bucket: 'delays', schema: DelaysSchema, ttl: 'a day' });
+
+export class Board {
+  @OnKvChange(AirportDelays)
+  all(change: KeyEvent<Delays>): void {
+    if (change.type === 'value') expectTypeOf(change.state).toEqualTypeOf<Delays>();
+  }
+
+  @OnKvChange(AirportDelays, { key: { iata: 'SFO', hour: '*' }, from: 'last', connection: 'other' })
+  async some(): Promise<void> {}
+
+  // @ts-expect-error: takes another state
+  @OnKvChange(AirportDelays)
+  other(change: KeyEvent<Arrived>): void {}
+
+  // @ts-expect-error: no such part of the key
+  @OnKvChange(AirportDelays, { key: { iata: 'SFO', minute: 1 } })
+  wrong(): void {}
+}

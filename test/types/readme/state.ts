@@ -7,9 +7,11 @@ import {
   InjectObjectStore,
   json,
   KvObject,
+  OnKvChange,
   REMOVED,
   UNCHANGED,
   type FlowContext,
+  type KeyEvent,
   type KvReducer,
   type ObjectStore,
   type WatchEvent,
@@ -94,5 +96,16 @@ export class DelayReports {
 
   changes(): Observable<WatchEvent<Delays>> {
     return this.delays.observe({ iata: 'SFO' });
+  }
+}
+
+@Injectable()
+export class DelayBoard {
+  readonly rows = new Map<string, Delays>();
+
+  @OnKvChange(AirportDelays, { key: { iata: '*' }, from: 'last' })
+  refresh(change: KeyEvent<Delays>): void {
+    if (change.type === 'value') this.rows.set(change.key.text, change.state);
+    if (change.type === 'deleted') this.rows.delete(change.key.text);
   }
 }

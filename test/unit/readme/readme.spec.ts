@@ -23,6 +23,7 @@ const OPTIONS = [
   ['lib/flow/flow-context.ts', 'FlowContext'],
   ['lib/store/engine/kv-object.options.ts', 'KvObjectOptions'],
   ['lib/store/engine/operation-queue.ts', 'WriteOptions'],
+  ['lib/store/on-kv-change.decorator.ts', 'OnKvChangeOptions'],
   ['lib/testing/embedded-nats-server.options.ts', 'EmbeddedNatsServerOptions'],
 ] as const;
 
