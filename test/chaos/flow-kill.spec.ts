@@ -5,6 +5,7 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp, type FlowApp } from '../support/flow-app.js';
 import { TestStreams } from '../support/jetstream-client.js';
 import { needsServer } from '../support/needs-server.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { until } from '../support/until.js';
 import { COUNTERS, Relay, RelayCounts, type Baton } from './support/relay.flow.js';
 import { WorkerCrew } from './support/worker-crew.js';
@@ -14,20 +15,9 @@ const STEPS = ['second', 'third', 'fourth'];
 /** First release on which these tests pass; the README names it. */
 const SURVIVES_SERVER_KILLS = '2.10';
 
-/** Random, but the same again for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 describe('a flow whose processes are killed', () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
-  const random = seeded(seed);
+  const random = seededRandom(seed);
   let server: EmbeddedNatsServer;
   let streams: TestStreams;
   let client: FlowApp;

@@ -1,0 +1,100 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { flow, FlowClient, FlowConnection, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
+import { startFlowApp } from '../../support/flow-app.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { gate } from '../../support/gate.js';
+import { needsServer } from '../../support/needs-server.js';
+import { until } from '../../support/until.js';
+
+const Text = json<string>('Text');
+const Line = flow('line', { input: Text, output: Text });
+const QUICK = { reconnectWait: '100ms' } as const;
+
+class Steps {
+  readonly started: string[] = [];
+  readonly signals: AbortSignal[] = [];
+  wait = Promise.resolve();
+
+  @FlowStep({ flow: Line, ackWait: '2s' })
+  async first(text: string, ctx: FlowContext): Promise<string> {
+    this.started.push(ctx.runId);
+    this.signals.push(ctx.signal);
+    await this.wait;
+    return `${text}1`;
+  }
+  @FlowStep({ flow: Line, after: 'first', ackWait: '2s' })
+  second(text: string): string {
+    return `${text}2`;
+  }
+}
+
+describe('a server that is killed', { timeout: 60_000 }, () => {
+  const nats = useFlowServer();
+
+  beforeEach((context) => {
+    needsServer(context, nats.server, '2.10', 'keeping consumers when the server is killed');
+  });
+
+  it('does not keep those who wait for a result from getting it', async () => {
+    await using worker = await startFlowApp(nats.url, [Steps], QUICK);
+    await using client = await startFlowApp(nats.url, [], { consume: false, ...QUICK });
+    const open = gate();
+    worker.get(Steps).wait = open.opened;
+    const run = await client.get(FlowClient).start(Line, 'x', { runId: 'waited' });
+    await until(() => worker.get(Steps).started.length === 1, { what: 'the handler' });
+    const result = run.result();
+    const states: string[] = [];
+    const watching = (async () => {
+      for await (const { state } of run.watch()) states.push(state);
+    })();
+    await until(() => states.length === 1, { what: 'the first status' });
+
+    await nats.server.kill();
+    await until(() => client.get(FlowConnection).status === 'disconnected', { what: 'the loss' });
+    const during = client.get(FlowClient).run(Line, 'waited').result();
+    await nats.server.restart();
+    open.open();
+    expect(await result).toBe('x12');
+    expect(await during).toBe('x12');
+    await watching;
+    expect(states.at(-1)).toBe('completed');
+  });
+
+  it('holds up starts and steps until it is back, and loses none', async () => {
+    await using app = await startFlowApp(nats.url, [Steps], QUICK);
+    const flows = app.get(FlowClient);
+    const ids = Array.from({ length: 50 }, (_, number) => `held-${number}`);
+    // Half of them are started before, half while nobody is there.
+    const before = ids.slice(0, 25).map((runId) => flows.start(Line, 'x', { runId }));
+    await Promise.all(before);
+    await nats.server.kill();
+    await until(() => app.get(FlowConnection).status === 'disconnected', { what: 'the loss' });
+    const during = ids.slice(25).map((runId) => flows.start(Line, 'x', { runId }));
+    await nats.server.restart();
+    for (const run of await Promise.all([...before, ...during])) expect(await run.result()).toBe('x12');
+    for (const step of ['first', 'second']) {
+      const stored = await nats.streams.subjects('FLOW_line', `flow.line.step.${step}.>`);
+      expect([...stored.values()].every((count) => count === 1)).toBe(true);
+    }
+  });
+
+  it('does not keep an application from closing, whatever it is at', async () => {
+    const idle = await startFlowApp(nats.url, [], { consume: false, ...QUICK });
+    const working = await startFlowApp(nats.url, [Steps], { shutdownTimeout: '300ms', ...QUICK });
+    const steps = working.get(Steps);
+    steps.wait = new Promise(() => undefined);
+    await idle.get(FlowClient).start(Line, 'x', { runId: 'left' });
+    await until(() => steps.started.length === 1, { what: 'the handler' });
+    await nats.server.kill();
+    await until(() => working.get(FlowConnection).status === 'disconnected', { what: 'the loss' });
+
+    const closingAt = performance.now();
+    await Promise.all([idle.close(), working.close()]);
+    expect(performance.now() - closingAt).toBeLessThan(5_000);
+    expect(steps.signals[0]?.reason).toMatchObject({ code: 'SHUTDOWN' });
+
+    await nats.server.restart();
+    await using next = await startFlowApp(nats.url, [Steps], QUICK);
+    expect(await next.get(FlowClient).run(Line, 'left').result()).toBe('x12');
+  });
+});
