@@ -113,7 +113,7 @@ export class WrongLastSequenceError extends JetStreamRequestError {
   }
 }
 
-/** A compare-and-set lost against another writer, and the caller's attempts are used up. */
+/** Another writer was there first: a compare-and-set lost as often as it may, or the place to write to is taken. */
 export class ConflictError extends FlowError {
   constructor(message: string, options: FlowErrorOptions = {}) {
     super('CONFLICT', message, options);

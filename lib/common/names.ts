@@ -12,6 +12,10 @@ export const FlowHeader = {
   filtered: 'Flow-Filtered',
   /** Number of times the message was redriven from the dead letters. */
   redriven: 'Flow-Redriven',
+  /** Redriven messages: stream, sequence and time of the one that died first. */
+  origin: 'Flow-Origin',
+  /** Redriven messages: the subject that the message first came with. */
+  subject: 'Flow-Subject',
   /** KV entries: hashes of the idempotency keys applied lately. */
   applied: 'Flow-Applied',
   /** KV entries: when the keys of `Flow-Applied` were applied. */

@@ -51,3 +51,13 @@ export function injectTrace(carrier: HeaderCarrier, ctx: Context = context.activ
 export function extractTrace(carrier: HeaderCarrier): Context {
   return propagation.extract(ROOT_CONTEXT, carrier, getter);
 }
+
+const BAGGAGE = 'baggage';
+const W3C_TRACE: readonly string[] = ['traceparent', 'tracestate'];
+
+/** Whether a header says which trace a message belongs to. Baggage is the sender's own data and does not. */
+export function isTraceHeader(name: string): boolean {
+  const lower = name.toLowerCase();
+  if (lower === BAGGAGE) return false;
+  return W3C_TRACE.includes(lower) || propagation.fields().some((field) => field.toLowerCase() === lower);
+}

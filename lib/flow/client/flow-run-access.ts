@@ -4,6 +4,8 @@ import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_p
 import { DecodeError } from '../../common/errors.js';
 import { FlowNames } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
+import { ApiCode, isApiError } from '../../stream/jetstream-api.js';
+import { readLastBySubject } from '../../stream/stream-reader.js';
 import type { FlowContract } from '../contract.js';
 import { cancel } from '../runs/run-record.js';
 import { RunStore } from '../runs/run-store.js';
@@ -53,9 +55,15 @@ export class FlowRunAccess<Output> {
     return codec.decode(run.output) as Output;
   }
 
-  /** Marks the record, then tells every worker. */
+  /**
+   * Marks the record, then tells every worker.
+   *
+   * @returns whether this call cancelled the run; without records, whether there is a stream for the request.
+   */
   async cancel(runId: string, reason: string): Promise<boolean> {
     if (this.contract.track === 'none') {
+      // Without a stream the request would wait for one until its timeout.
+      if (!(await this.hasStream(runId))) return false;
       await this.requestCancel(runId);
       return true;
     }
@@ -63,8 +71,19 @@ export class FlowRunAccess<Output> {
     let changed = false;
     const run = await this.runs.update(runId, (known) => (changed = cancel(known, failure, Date.now())));
     // Also when it was cancelled before: whoever did may have come no further than the record.
-    if (run?.state === RunState.CANCELLED) await this.requestCancel(runId);
+    if (run?.state !== RunState.CANCELLED) return false;
+    await this.requestCancel(runId);
     return changed;
+  }
+
+  private async hasStream(runId: string): Promise<boolean> {
+    try {
+      await readLastBySubject(this.connection, this.names.stream, this.names.cancelSubject(runId));
+      return true;
+    } catch (error) {
+      if (isApiError(error, ApiCode.streamNotFound)) return false;
+      throw error;
+    }
   }
 
   private async requestCancel(runId: string): Promise<void> {

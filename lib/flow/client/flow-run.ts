@@ -77,7 +77,8 @@ export class FlowRun<Output> {
    * Cancels the run: handlers under way are told through `ctx.signal`, no further step begins. What a step that
    * is just ending sends may still be stored; it is dropped where it arrives.
    *
-   * @returns `false` when the run had ended before, or does not exist.
+   * @returns `true` when this call cancelled the run; `false` when it had ended or was cancelled before, or does not
+   * exist. With `track: 'none'` nobody knows that: `true` then, and `false` only when the flow has no stream yet.
    */
   cancel(reason = ''): Promise<boolean> {
     return this.access.cancel(this.runId, reason);

@@ -1,6 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { MessageTooLargeError } from '../../common/errors.js';
+import { describeThrown } from '../../common/describe-thrown.js';
+import { DecodeError, EncodeError, MessageTooLargeError } from '../../common/errors.js';
+import type { Log } from '../../common/log.js';
 import type { FlowNames } from '../../common/names.js';
 import {
   DeadLetterSchema,
@@ -15,12 +17,14 @@ import { deathOf, markDead, settlementKey } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
 import type { FirstRecord } from '../runtime/first-record.js';
 import type { StepMessage } from '../runtime/step-message.js';
+import { identityOf, isOwnHeader, LEFT_OUT } from './letter.js';
 
 /** Header values beyond this are left out of a letter that is too large with them. */
 const LONGEST_HEADER = 256;
 const MOST_HEADERS = 64;
-/** Texts of the failure in such a letter. */
+/** Texts of a failure that does not fit whole, and of one for which there is hardly any room. */
 const SHORT_TEXT = 512;
+const SHORTEST_TEXT = 32;
 const NOTHING = new Uint8Array(0);
 
 /** Writes what a step gave up into the dead letters, and marks its run as failed. */
@@ -32,6 +36,7 @@ export class DeadLetterWriter {
     private readonly runs: RunStore | undefined,
     private readonly first: FirstRecord,
     private readonly instance: string,
+    private readonly log: Log,
   ) {}
 
   /**
@@ -40,12 +45,34 @@ export class DeadLetterWriter {
    */
   async write(step: string, message: StepMessage, reason: DeadReason, error: unknown): Promise<void> {
     await this.store(this.letterOf(step, message, reason, error), error);
-    const key = settlementKey(step, message.index);
-    const death = deathOf(key, message.delivery.stream, message.delivery.sequence);
-    await this.runs?.update(
-      message.runId,
-      (run) => markDead(run, key, death, toFailure(error)),
-      () => this.first.of(message),
+    if (this.runs !== undefined) await this.recordFailure(this.runs, step, message, error);
+  }
+
+  /**
+   * The record holds the run's result and may have no room left, or not be ours to read. That must not bring the
+   * message back for ever: the letter is stored.
+   */
+  private async recordFailure(runs: RunStore, step: string, message: StepMessage, error: unknown): Promise<void> {
+    const { runId, index, delivery } = message;
+    const key = settlementKey(step, index);
+    const death = deathOf(key, delivery.stream, delivery.sequence);
+    let unwritten: unknown;
+    for (const failure of [toFailure(error), toFailure(error, SHORT_TEXT), toFailure(error, SHORTEST_TEXT)]) {
+      try {
+        await runs.update(
+          runId,
+          (run) => markDead(run, key, death, failure),
+          () => this.first.of(message),
+        );
+        return;
+      } catch (reason) {
+        if (!(reason instanceof EncodeError) && !(reason instanceof DecodeError)) throw reason;
+        unwritten = reason;
+      }
+    }
+    this.log.error(
+      `Run "${runId}": the dead letter of step "${step}" is stored, but the run's record does not say that it failed: ` +
+        describeThrown(unwritten),
     );
   }
 
@@ -74,37 +101,48 @@ export class DeadLetterWriter {
   /** A letter that the server finds too large is stored without its payload, which gets a message of its own. */
   private async store(letter: DeadLetter, error: unknown): Promise<void> {
     // One letter per delivered message, also when the acknowledgement was lost and it is written again.
-    const messageId = `${letter.stream}:${letter.sequence}:${letter.step}`;
-    if (await this.fits(letter, messageId)) return;
+    const messageId = `${identityOf(letter)}:${letter.step}`;
+    let tooLarge = await this.publish(letter, messageId);
+    if (tooLarge === undefined) return;
     const { publisher } = this.connection;
     const payloadSubject = this.names.deadPayloadSubject(letter.step, letter.runId, letter.index);
     // Without a message id: a payload as large as the server takes leaves no room for a header.
     await publisher.publish(payloadSubject, letter.payload);
-    const apart: DeadLetter = { ...letter, payload: NOTHING, payloadApart: true };
-    if (await this.fits(apart, messageId)) return;
-    const headers = letter.headers.slice(0, MOST_HEADERS).map(shorten);
-    const cut = { ...apart, headers, failure: toFailure(error, SHORT_TEXT) };
-    await this.publish(cut, messageId);
+    for (const smaller of smallerAndSmaller({ ...letter, payload: NOTHING, payloadApart: true }, error)) {
+      tooLarge = await this.publish(smaller, messageId);
+      if (tooLarge === undefined) return;
+    }
+    throw tooLarge;
   }
 
-  private async fits(letter: DeadLetter, messageId: string): Promise<boolean> {
+  /** @returns why the server does not take the letter, when it is its size. */
+  private async publish(letter: DeadLetter, messageId: string): Promise<MessageTooLargeError | undefined> {
+    const subject = this.names.deadSubject(letter.step, letter.runId, letter.index);
     try {
-      await this.publish(letter, messageId);
-      return true;
+      await this.connection.publisher.publish(subject, toBinary(DeadLetterSchema, letter), { messageId });
+      return undefined;
     } catch (error) {
-      if (error instanceof MessageTooLargeError) return false;
+      if (error instanceof MessageTooLargeError) return error;
       throw error;
     }
   }
+}
 
-  private publish(letter: DeadLetter, messageId: string): Promise<unknown> {
-    const subject = this.names.deadSubject(letter.step, letter.runId, letter.index);
-    return this.connection.publisher.publish(subject, toBinary(DeadLetterSchema, letter), { messageId });
-  }
+/** Gives up more and more of what only people read; the last also the run's metadata, so that it cannot be redriven. */
+function smallerAndSmaller(letter: DeadLetter, error: unknown): DeadLetter[] {
+  const own = letter.headers.filter(isOwnHeader);
+  const others = letter.headers.filter((header) => !isOwnHeader(header)).slice(0, MOST_HEADERS);
+  const failure = toFailure(error, SHORTEST_TEXT);
+  return [
+    letter,
+    { ...letter, headers: [...own, ...others.map(shorten)], failure: toFailure(error, SHORT_TEXT) },
+    { ...letter, headers: own, failure },
+    { ...letter, headers: own.map(shorten), failure },
+  ];
 }
 
 function shorten({ name, values }: Header): Header {
   const [value = '', ...more] = values;
   const left = value.length > LONGEST_HEADER || more.length > 0;
-  return create(HeaderSchema, { name, values: [left ? '(left out: too long)' : value] });
+  return create(HeaderSchema, { name, values: [left ? LEFT_OUT : value] });
 }

@@ -1,8 +1,8 @@
-import { fromBinary } from '@bufbuild/protobuf';
 import { timestampDate, timestampMs } from '@bufbuild/protobuf/wkt';
-import { DecodeError, NotFoundError, RedriveError } from '../../common/errors.js';
-import { DEAD_STREAM, deadFilter, FlowHeader, FlowNames } from '../../common/names.js';
-import { DeadLetterSchema, DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import { NotFoundError, RedriveError, RunCancelledError } from '../../common/errors.js';
+import { DEAD_STREAM, deadFilter, FlowNames } from '../../common/names.js';
+import { DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import { RunState } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { listMessages } from '../../stream/list-messages.js';
 import { deleteMessage, lastSequence, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
@@ -10,6 +10,8 @@ import type { FlowStreams } from '../runtime/flow-streams.js';
 import type { MessageSender } from '../runtime/message-sender.js';
 import { deathOf, discardDead, settlementKey, unmarkDead } from '../runs/run-record.js';
 import { RunStore } from '../runs/run-store.js';
+import { decodeLetter } from './letter.js';
+import { Redrive } from './redrive.js';
 
 const PREFIX = 'flow.dead.';
 
@@ -81,13 +83,16 @@ export interface DeadLetterFilter {
 /** Looks into the dead letters, and sends them back to where they failed. */
 export class DeadLetters {
   private readonly runs = new Map<string, RunStore>();
+  private readonly redriving: Redrive;
 
   /** @internal Made by the module. */
   constructor(
     private readonly connection: FlowConnection,
     private readonly streams: FlowStreams,
-    private readonly sender: MessageSender,
-  ) {}
+    sender: MessageSender,
+  ) {
+    this.redriving = new Redrive(connection, sender);
+  }
 
   /** The dead letters, oldest first, read as they are iterated. */
   async *list(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetterEntry, void, undefined> {
@@ -103,30 +108,25 @@ export class DeadLetters {
 
   /**
    * Sends the message to its step again, with all its attempts before it, and takes it out of the dead letters.
-   * The run goes on there. Callers at the same time, and repetitions after a crash, send it once.
+   * The run goes on there. Callers at the same time, and repetitions after a crash, send it once. The step gets it
+   * with the subject and the headers it had, without those of NATS and without its trace.
    *
-   * @throws NotFoundError when there is no such letter; MessageTooLargeError when the message leaves the server no
-   * room for the headers it needs to be sent again. The letter stays then.
+   * The letter stays when it rejects.
+   *
+   * @throws NotFoundError when there is no such letter; RunCancelledError when its run was cancelled; ConflictError
+   * when step and run have got another message meanwhile; MessageTooLargeError when the message leaves the server
+   * no room for the headers it needs to be sent again.
    */
   async redrive(id: string): Promise<void> {
     const message = await this.require(id);
-    const letter = decode(message);
-    const names = new FlowNames(letter.flow);
-    const subject = names.stepSubject(letter.step, letter.runId, letter.index);
+    const letter = decodeLetter(message);
     const payload = await this.payloadOf(letter);
     if (payload === undefined) throw new NotFoundError(`The payload of dead letter "${id}" is gone.`);
-    await this.sender.send({
-      subject,
-      destination: `flow.${letter.flow}.step.${letter.step}`,
-      data: payload.data,
-      metadata: headerOf(letter, FlowHeader.metadata),
-      redriven: Number(headerOf(letter, FlowHeader.redriven) ?? 0) + 1,
-      // It takes the place of the message that failed; one that came from outside has none yet.
-      replaces: letter.subject === subject ? Number(letter.sequence) : 0,
-    });
+    await this.requireLive(id, letter);
+    await this.redriving.send(id, letter, payload.data);
     const { key, death } = nameOf(letter);
     await this.runsOf(letter.flow).update(letter.runId, (run) => unmarkDead(run, key, death, Date.now()));
-    await this.remove(message, letter);
+    await this.remove(message, payload);
   }
 
   /**
@@ -163,10 +163,11 @@ export class DeadLetters {
    */
   async discard(id: string): Promise<void> {
     const message = await this.require(id);
-    const letter = decode(message);
+    const letter = decodeLetter(message);
+    const payload = await this.payloadOf(letter);
     const { key, death } = nameOf(letter);
     await this.runsOf(letter.flow).update(letter.runId, (run) => discardDead(run, key, death));
-    await this.remove(message, letter);
+    await this.remove(message, payload);
   }
 
   private messages({ flow, step, limit = Infinity }: DeadLetterFilter): AsyncGenerator<StoredMessage, void, undefined> {
@@ -192,39 +193,48 @@ export class DeadLetters {
   }
 
   private async open(message: StoredMessage): Promise<DeadLetterEntry> {
-    const letter = decode(message);
+    const letter = decodeLetter(message);
     return toEntry(message, letter, (await this.payloadOf(letter))?.data);
   }
 
+  /** Steps drop the messages of a cancelled run; the record may say so before the request to cancel is stored. */
+  private async requireLive(id: string, { flow, runId }: DeadLetter): Promise<void> {
+    const names = new FlowNames(flow);
+    const run = await this.runsOf(flow).read(runId);
+    const cancelled =
+      run?.state === RunState.CANCELLED ||
+      (await readLastBySubject(this.connection, names.stream, names.cancelSubject(runId))) !== undefined;
+    if (!cancelled) return;
+    throw new RunCancelledError(flow, runId, `its dead letter "${id}" cannot be redriven; discard it`);
+  }
+
   /** A payload that was too large for the letter is a message of its own. */
-  private async payloadOf(letter: DeadLetter): Promise<{ data: Uint8Array; sequence?: number } | undefined> {
+  private async payloadOf(letter: DeadLetter): Promise<LetterPayload | undefined> {
     if (!letter.payloadApart) return { data: letter.payload };
     const subject = new FlowNames(letter.flow).deadPayloadSubject(letter.step, letter.runId, letter.index);
     return readLastBySubject(this.connection, DEAD_STREAM, subject);
   }
 
-  private async remove(message: StoredMessage, letter: DeadLetter): Promise<void> {
-    const payload = letter.payloadApart ? await this.payloadOf(letter) : undefined;
+  /**
+   * Deletes the letter that was read, and its payload unless that is younger: then the message has died again, and
+   * the payload is the next letter's.
+   */
+  private async remove(message: StoredMessage, payload: LetterPayload | undefined): Promise<void> {
     await deleteMessage(this.connection, DEAD_STREAM, message.sequence);
-    if (payload?.sequence !== undefined) await deleteMessage(this.connection, DEAD_STREAM, payload.sequence);
+    const sequence = payload?.sequence ?? Infinity;
+    if (sequence < message.sequence) await deleteMessage(this.connection, DEAD_STREAM, sequence);
   }
+}
+
+interface LetterPayload {
+  readonly data: Uint8Array;
+  /** Of the message that holds it, when that is not the letter itself. */
+  readonly sequence?: number;
 }
 
 function nameOf(letter: DeadLetter): { key: string; death: string } {
   const key = settlementKey(letter.step, letter.index);
   return { key, death: deathOf(key, letter.stream, letter.sequence) };
-}
-
-function decode(message: StoredMessage): DeadLetter {
-  try {
-    return fromBinary(DeadLetterSchema, message.data);
-  } catch (error) {
-    throw new DecodeError(`"${message.subject}" does not hold a flow.v1.DeadLetter`, { cause: error });
-  }
-}
-
-function headerOf(letter: DeadLetter, name: string): string | undefined {
-  return letter.headers.find((header) => header.name === name)?.values[0];
 }
 
 function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array | undefined): DeadLetterEntry {

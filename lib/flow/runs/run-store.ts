@@ -70,23 +70,26 @@ export class RunStore {
     }
   }
 
-  /**
-   * @returns `false` when another writer came first, or our own write was stored and its acknowledgement lost: the
-   * record read anew tells, because every change is idempotent.
-   */
+  /** @returns `false` when another writer came first. */
   private async tryWrite({ run, sequence }: StoredRun): Promise<boolean> {
+    const data = toBinary(RunSchema, run);
     try {
-      await this.write(run, sequence);
+      await this.write(run, data, sequence);
       return true;
     } catch (error) {
-      if (error instanceof WrongLastSequenceError) return false;
-      throw error;
+      if (!(error instanceof WrongLastSequenceError)) throw error;
+      return error.repeated && (await this.isStored(run.runId, data));
     }
   }
 
-  private async write(run: Run, expected: number): Promise<void> {
+  /** Whether our own write came first, and only its acknowledgement was lost. */
+  private async isStored(runId: string, data: Uint8Array): Promise<boolean> {
+    const stored = await this.readMessage(this.names.runSubject(runId));
+    return stored !== undefined && Buffer.compare(stored.data, data) === 0;
+  }
+
+  private async write(run: Run, data: Uint8Array, expected: number): Promise<void> {
     this.remembered.delete(run.runId);
-    const data = toBinary(RunSchema, run);
     const { sequence } = await this.connection.publisher.publish(this.names.runSubject(run.runId), data, {
       expectLastSubjectSequence: expected,
     });

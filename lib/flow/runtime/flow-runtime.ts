@@ -113,7 +113,7 @@ export class FlowRuntime {
       runs,
       first,
       commit: new StepCommit(connection, contract, this.names, runs, sender, first),
-      deadLetters: new DeadLetterWriter(connection, this.names, tracked, first, instance),
+      deadLetters: new DeadLetterWriter(connection, this.names, tracked, first, instance, log),
       cancelled: this.cancelled,
       tracer,
       meter,

@@ -15,8 +15,8 @@ export interface OutgoingMessage {
   readonly metadata?: string | undefined;
   /** Marks a place that is taken but holds no message. */
   readonly filtered?: boolean;
-  /** How often the message was redriven. */
-  readonly redriven?: number;
+  /** Further headers; a name may come several times. */
+  readonly headers?: Iterable<readonly [name: string, value: string]>;
   /** Sequence of the message it replaces. @default 0: there must be none */
   readonly replaces?: number;
 }
@@ -40,7 +40,7 @@ export class MessageSender {
     const headers = new OutgoingHeaders();
     if (message.metadata !== undefined) headers.set(FlowHeader.metadata, message.metadata);
     if (message.filtered) headers.set(FlowHeader.filtered, '1');
-    if (message.redriven !== undefined) headers.set(FlowHeader.redriven, String(message.redriven));
+    if (message.headers !== undefined) for (const [name, value] of message.headers) headers.add(name, value);
     const { subject, destination, data } = message;
     const options = { headers, expectLastSubjectSequence: message.replaces ?? 0 };
     return this.tracer.publish({ subject, destination, data, headers }, () => {

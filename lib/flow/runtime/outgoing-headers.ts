@@ -14,6 +14,11 @@ export class OutgoingHeaders implements HeaderCarrier, Iterable<readonly [string
     else known[1] = value;
   }
 
+  /** A further value, also of a name that is there. */
+  add(name: string, value: string): void {
+    this.fields.push([name, value]);
+  }
+
   keys(): string[] {
     return this.fields.map(([name]) => name);
   }

@@ -1,9 +1,10 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { DecodeError } from '../../common/errors.js';
 import { FlowHeader, type FlowNames } from '../../common/names.js';
 import { OutcomeSchema, StepRecordSchema, type Outcome, type StepRecord } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import { readLastBySubject } from '../../stream/stream-reader.js';
+import { readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
 import type { FlowContract } from '../contract.js';
 import { selectRoutes } from '../graph/select-routes.js';
 import type { StepNode } from '../graph/step-node.js';
@@ -162,7 +163,7 @@ export class StepCommit {
   private async readOutcome(node: StepNode, message: StepMessage): Promise<Outcome | undefined> {
     const subject = this.names.outcomeSubject(node.name, message.runId, message.index);
     const stored = await readLastBySubject(this.connection, this.names.stream, subject);
-    return stored === undefined ? undefined : fromBinary(OutcomeSchema, stored.data);
+    return stored && decodeOutcome(stored);
   }
 
   /** The record comes before the messages: a branch must be counted before it can end. */
@@ -197,6 +198,16 @@ export class StepCommit {
       (run) => settle(run, settlement, Date.now()),
       () => this.first.of(message),
     );
+  }
+}
+
+function decodeOutcome({ data, subject }: StoredMessage): Outcome {
+  try {
+    return fromBinary(OutcomeSchema, data);
+  } catch (error) {
+    throw new DecodeError(`"${subject}" does not hold a flow.v1.Outcome; was it written by another program?`, {
+      cause: error,
+    });
   }
 }
 

@@ -51,7 +51,7 @@ export class StepContext implements FlowContext {
   }
 
   get message(): FlowMessage {
-    this.flowMessage ??= toFlowMessage(this.received.delivery);
+    this.flowMessage ??= toFlowMessage(this.received.delivery, this.received.source);
     return this.flowMessage;
   }
 

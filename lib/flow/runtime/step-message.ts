@@ -71,7 +71,7 @@ function givenRunId({ headers }: Delivery): string {
 
 /** The step's own choice; else what the sender chose; else stream and sequence. */
 function ingestedRunId(delivery: Delivery, node: StepNode, input: unknown): string {
-  const given = node.runId === undefined ? givenRunId(delivery) : node.runId(input, toFlowMessage(delivery));
+  const given = node.runId === undefined ? givenRunId(delivery) : node.runId(input, toFlowMessage(delivery, 'ingest'));
   if (given === '' && node.runId === undefined) return fallbackPlace(delivery).runId;
   const problem = runIdProblem(given);
   if (problem === undefined) return given;
@@ -79,10 +79,11 @@ function ingestedRunId(delivery: Delivery, node: StepNode, input: unknown): stri
   throw new DecodeError(`The run id that ${giver} ${problem}`);
 }
 
-/** The message as a handler sees it. */
-export function toFlowMessage(delivery: Delivery): FlowMessage {
+/** The message as a handler sees it: under the subject it first came with, also when it was redriven. */
+export function toFlowMessage(delivery: Delivery, source: MessageSource): FlowMessage {
+  const firstSubject = source === 'step' && delivery.headers?.get(FlowHeader.subject);
   return {
-    subject: delivery.subject,
+    subject: firstSubject || delivery.subject,
     data: delivery.data,
     stream: delivery.stream,
     sequence: delivery.sequence,

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { DeliveriesExhaustedError, ShutdownError } from '../../common/errors.js';
+import { DecodeError, DeliveriesExhaustedError, EncodeError, ShutdownError } from '../../common/errors.js';
 import { describeThrown, textOf } from '../../common/describe-thrown.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
@@ -176,12 +176,23 @@ export class StepRunner {
     return Date.now() + delayMs >= delivery.time.getTime() + this.services.contract.retentionMs;
   }
 
+  /** Another delivery of the message may have come to its end while this one failed: then nothing is lost. */
+  private async hasSucceeded(message: StepMessage): Promise<boolean> {
+    try {
+      return await this.services.commit.resume(this.node, message);
+    } catch (error) {
+      if (!(error instanceof DecodeError) && !(error instanceof EncodeError)) throw error;
+      // It can be read or followed neither now nor later: better a letter too many than a message that never ends.
+      this.services.log.warn(`Run "${message.runId}": what is stored of it is of no use: ${describeThrown(error)}`);
+      return false;
+    }
+  }
+
   private async bury(message: StepMessage, reason: DeadReason, error: unknown): Promise<StepEnding> {
-    const { deadLetters, commit, log } = this.services;
+    const { deadLetters, log } = this.services;
     const what = `Run "${message.runId}": step "${this.node.name}"`;
     try {
-      // Another delivery of the message may have come to its end while this one failed: then nothing is lost.
-      if (MAY_HAVE_SUCCEEDED.has(reason) && (await commit.resume(this.node, message))) {
+      if (MAY_HAVE_SUCCEEDED.has(reason) && (await this.hasSucceeded(message))) {
         message.delivery.ack();
         return 'resumed';
       }
