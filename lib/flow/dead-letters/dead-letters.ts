@@ -1,8 +1,9 @@
+import { create } from '@bufbuild/protobuf';
 import { timestampDate, timestampMs } from '@bufbuild/protobuf/wkt';
-import { NotFoundError, RedriveError, RunCancelledError } from '../../common/errors.js';
+import { DecodeError, EncodeError, NotFoundError, RedriveError, RunCancelledError } from '../../common/errors.js';
 import { DEAD_STREAM, deadFilter, FlowNames } from '../../common/names.js';
 import { DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
-import { RunState } from '../../codec/gen/flow/v1/run_pb.js';
+import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { listMessages } from '../../stream/list-messages.js';
 import { deleteMessage, lastSequence, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
@@ -124,8 +125,7 @@ export class DeadLetters {
     if (payload === undefined) throw new NotFoundError(`The payload of dead letter "${id}" is gone.`);
     await this.requireLive(id, letter);
     await this.redriving.send(id, letter, payload.data);
-    const { key, death } = nameOf(letter);
-    await this.runsOf(letter.flow).update(letter.runId, (run) => unmarkDead(run, key, death, Date.now()));
+    await this.record(letter, (run, key, death) => unmarkDead(run, key, death, Date.now()));
     await this.remove(message, payload);
   }
 
@@ -165,8 +165,8 @@ export class DeadLetters {
     const message = await this.require(id);
     const letter = decodeLetter(message);
     const payload = await this.payloadOf(letter);
-    const { key, death } = nameOf(letter);
-    await this.runsOf(letter.flow).update(letter.runId, (run) => discardDead(run, key, death));
+    const failure = letter.failure ?? create(FailureSchema);
+    await this.record(letter, (run, key, death) => discardDead(run, key, death, failure));
     await this.remove(message, payload);
   }
 
@@ -195,6 +195,17 @@ export class DeadLetters {
   private async open(message: StoredMessage): Promise<DeadLetterEntry> {
     const letter = decodeLetter(message);
     return toEntry(message, letter, (await this.payloadOf(letter))?.data);
+  }
+
+  /** A record that has no room for the change, or is not ours to read, must not keep the letter for ever. */
+  private async record(letter: DeadLetter, change: (run: Run, key: string, death: string) => boolean): Promise<void> {
+    const key = settlementKey(letter.step, letter.index);
+    const death = deathOf(key, letter.stream, letter.sequence);
+    try {
+      await this.runsOf(letter.flow).update(letter.runId, (run) => change(run, key, death));
+    } catch (error) {
+      if (!(error instanceof EncodeError) && !(error instanceof DecodeError)) throw error;
+    }
   }
 
   /** Steps drop the messages of a cancelled run; the record may say so before the request to cancel is stored. */
@@ -230,11 +241,6 @@ interface LetterPayload {
   readonly data: Uint8Array;
   /** Of the message that holds it, when that is not the letter itself. */
   readonly sequence?: number;
-}
-
-function nameOf(letter: DeadLetter): { key: string; death: string } {
-  const key = settlementKey(letter.step, letter.index);
-  return { key, death: deathOf(key, letter.stream, letter.sequence) };
 }
 
 function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array | undefined): DeadLetterEntry {

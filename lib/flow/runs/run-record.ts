@@ -105,17 +105,24 @@ export function deathOf(key: string, stream: string, sequence: number | bigint):
 
 /** Marks the run as failed at one message; what runs elsewhere in it goes on. */
 export function markDead(run: Run, key: string, death: string, failure: Failure): boolean {
-  if (isSettled(run, key) || run.dead.includes(death)) return false;
+  if (isSettled(run, key) || run.dead.includes(death) || run.redriven.includes(death)) return false;
   run.dead.push(death);
   run.failure = failure;
   run.state = RunState.FAILED;
   return true;
 }
 
-/** A dead message was sent again; that it died again may have been recorded already, which stands. */
+/**
+ * A dead message was sent again. Its death may be recorded only afterwards, and does not count then; that it died
+ * again may have been recorded already, which stands.
+ */
 export function unmarkDead(run: Run, key: string, death: string, nowMs: number): boolean {
+  if (run.state === RunState.COMPLETED || run.state === RunState.CANCELLED) return false;
+  if (run.redriven.includes(death)) return false;
+  // The last one of each key is enough.
+  run.redriven = [...run.redriven.filter((other) => !other.startsWith(`${key}@`)), death];
   const at = run.dead.indexOf(death);
-  if (at < 0 || run.state === RunState.CANCELLED) return false;
+  if (at < 0) return true;
   // Earlier deaths under the key are those of messages that this one took the place of.
   run.dead = run.dead.filter((other, position) => position > at || !other.startsWith(`${key}@`));
   if (run.dead.length > 0) return true;
@@ -125,9 +132,13 @@ export function unmarkDead(run: Run, key: string, death: string, nowMs: number):
   return true;
 }
 
-/** A dead message was given up: it is done, but stays dead, since a run that lost one never counts as completed. */
-export function discardDead(run: Run, key: string, death: string): boolean {
-  if (!run.dead.includes(death) || isSettled(run, key)) return false;
+/**
+ * A dead message was given up: it is done, but stays dead, since a run that lost one never counts as completed. Its
+ * death may not be recorded yet.
+ */
+export function discardDead(run: Run, key: string, death: string, failure: Failure): boolean {
+  if (isSettled(run, key) || run.redriven.includes(death)) return false;
+  markDead(run, key, death, failure);
   run.settled.push(key);
   run.pending -= 1;
   return true;

@@ -210,6 +210,21 @@ describe('redriving', () => {
     },
   );
 
+  it('or discarding is known to the run, also when that comes before the death is recorded', async () => {
+    await using at = await start('second');
+    const { manager } = nats.streams;
+    const subject = 'flow.road.run.unrecorded';
+    const run = await at.flows.start(Road, 'x', { runId: 'unrecorded' });
+    const before = (await manager.streams.getMessage('FLOW_road', { last_by_subj: subject }))!;
+    await expect(run.result()).rejects.toThrow(RunFailedError);
+    // The letter is stored before the record says so: as if somebody were faster than the record.
+    await nats.streams.publish(subject, before.data);
+    expect(await run.status()).toMatchObject({ state: 'running', pending: 1 });
+    await at.letters.discard('road.second.unrecorded');
+    expect(await run.status()).toMatchObject({ state: 'failed', pending: 0, failure: { message: 'second is broken' } });
+    await expect(run.result()).rejects.toThrow(/second is broken/);
+  });
+
   it('finds a letter for each message, also of a stream that was made anew and counts from 1 again', async () => {
     const sequences: number[] = [];
     for (const text of ['one of many', 'before', 'after']) {

@@ -116,12 +116,36 @@ describe('a run record', () => {
     const [a, b] = [deathOf('a', 'S', 1), deathOf('b', 'S', 2)];
     markDead(run, 'a', a, FAILURE);
     markDead(run, 'b', b, FAILURE);
-    expect(discardDead(run, 'a', a)).toBe(true);
-    expect(discardDead(run, 'a', a)).toBe(false);
+    expect(discardDead(run, 'a', a, FAILURE)).toBe(true);
+    expect(discardDead(run, 'a', a, FAILURE)).toBe(false);
     expect(run.pending).toBe(1);
     unmarkDead(run, 'b', b, 1);
     done(run, 'b');
     expect(run).toMatchObject({ state: RunState.FAILED, pending: 0 });
+  });
+
+  it('does not fail by a death that is recorded after its message was redriven', () => {
+    const run = start();
+    const [first, second] = [deathOf('a', 'S', 1), deathOf('a', 'S', 9)];
+    expect(unmarkDead(run, 'a', first, 1)).toBe(true);
+    expect(unmarkDead(run, 'a', first, 1)).toBe(false);
+    expect(markDead(run, 'a', first, FAILURE)).toBe(false);
+    expect(run).toMatchObject({ state: RunState.RUNNING, dead: [] });
+    expect(markDead(run, 'a', second, FAILURE)).toBe(true);
+    expect(unmarkDead(run, 'a', second, 1)).toBe(true);
+    expect(markDead(run, 'a', second, FAILURE)).toBe(false);
+    expect(run).toMatchObject({ state: RunState.RUNNING, dead: [], redriven: [second] });
+    done(run, 'a');
+    expect(run).toMatchObject({ state: RunState.COMPLETED, pending: 0 });
+  });
+
+  it('is failed by a message that was discarded before its death is recorded', () => {
+    const run = start(['a', 'b']);
+    const death = deathOf('a', 'S', 1);
+    expect(discardDead(run, 'a', death, FAILURE)).toBe(true);
+    expect(markDead(run, 'a', death, FAILURE)).toBe(false);
+    done(run, 'b');
+    expect(run).toMatchObject({ state: RunState.FAILED, pending: 0, dead: [death], failure: FAILURE });
   });
 
   it('changes no more once it was cancelled', () => {
