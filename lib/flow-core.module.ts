@@ -16,18 +16,20 @@ import { DeadLetters } from './flow/dead-letters/dead-letters.js';
 import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
 import { FlowExplorer } from './flow/discovery/flow.explorer.js';
 import { StepHandlerFactory } from './flow/discovery/step-handler.factory.js';
+import { FlowBootModule } from './flow-boot.module.js';
 import { FlowFeatureEnvironment } from './flow.feature.js';
+import { FlowBoot } from './flow/flow-boot.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
 import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
+import { asyncOptionProviders, FLOW_OPTIONS } from './flow-options.providers.js';
 import {
   resolveFlowModuleOptions,
   type FlowModuleAsyncOptions,
   type FlowModuleOptions,
-  type FlowOptionsFactory,
   type ResolvedFlowModuleOptions,
 } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';
@@ -36,7 +38,6 @@ import { KvChangeOrchestrator } from './store/kv-change.orchestrator.js';
 import { FlowMeter } from './telemetry/metrics.js';
 import { FlowTracer } from './telemetry/tracer.js';
 
-const OPTIONS = Symbol('flow module options');
 const LOG = Symbol('flow module log');
 
 /** What feature modules and applications may inject, one of each per connection. */
@@ -58,11 +59,11 @@ export class FlowCoreModule {
   static forRoot(options: FlowModuleOptions, key?: string): DynamicModule {
     // Checked here, so that a mistake shows where the module is imported.
     const resolved = resolveFlowModuleOptions(options);
-    return assemble([{ provide: OPTIONS, useValue: resolved }], [], key);
+    return assemble([{ provide: FLOW_OPTIONS, useValue: resolved }], [], key);
   }
 
   static forRootAsync(options: FlowModuleAsyncOptions): DynamicModule {
-    return assemble(optionProviders(options), options.imports ?? [], options.key);
+    return assemble(asyncOptionProviders(options), options.imports ?? [], options.key);
   }
 }
 
@@ -74,25 +75,10 @@ function assemble(
   return {
     module: FlowCoreModule,
     global: true,
-    imports: [DiscoveryModule, ...imports],
+    imports: [DiscoveryModule, FlowBootModule, ...imports],
     providers: [...optionsProviders, ...coreProviders(key).map((provider) => withKey(provider, key))],
     exports: SHARED.map((type): InjectionToken => getFlowToken(type, key)),
   };
-}
-
-function optionProviders({ useFactory, inject, useClass, useExisting }: FlowModuleAsyncOptions): Provider[] {
-  if (useFactory !== undefined) {
-    const make = useFactory as (...args: unknown[]) => FlowModuleOptions | Promise<FlowModuleOptions>;
-    const create = async (...args: unknown[]): Promise<ResolvedFlowModuleOptions> =>
-      resolveFlowModuleOptions(await make(...args));
-    return [{ provide: OPTIONS, useFactory: create, inject: [...(inject ?? [])] }];
-  }
-  const type = useExisting ?? useClass;
-  if (type === undefined) throw new TypeError('FlowModule.forRootAsync needs useFactory, useClass or useExisting');
-  const create = async (factory: FlowOptionsFactory): Promise<ResolvedFlowModuleOptions> =>
-    resolveFlowModuleOptions(await factory.createFlowOptions());
-  const provider: Provider = { provide: OPTIONS, useFactory: create, inject: [type] };
-  return useClass === undefined ? [provider] : [useClass, provider];
 }
 
 /**
@@ -114,36 +100,21 @@ type CoreProvider = Type | (FactoryProvider & { readonly inject?: InjectionToken
 function coreProviders(key: string | undefined): CoreProvider[] {
   return [
     { provide: LOG, useFactory: () => new Logger(key === undefined ? 'FlowModule' : `FlowModule:${key}`) },
-    {
-      provide: FlowConnection,
-      useFactory: async (options: ResolvedFlowModuleOptions, log: Log, meter: FlowMeter) => {
-        const connection = await FlowConnection.connect(options.connection, log);
-        connection.onStatus((status) => meter.connectionStatus(connection.name, status));
-        return connection;
-      },
-      inject: [OPTIONS, LOG, FlowMeter],
-    },
     { provide: FlowTracer, useFactory: () => new FlowTracer() },
     { provide: FlowMeter, useFactory: () => new FlowMeter() },
-    {
-      provide: FlowResources,
-      useFactory: (connection: FlowConnection, log: Log, meter: FlowMeter) => {
-        const resources = new FlowResources(connection, log);
-        resources.add(meter);
-        return resources;
-      },
-      inject: [FlowConnection, LOG, FlowMeter],
-    },
+    resourcesProvider,
+    { provide: FlowConnection, useFactory: ({ connection }: FlowResources) => connection, inject: [FlowResources] },
     {
       provide: FlowFeatureEnvironment,
-      useFactory: ({ runtime }: ResolvedFlowModuleOptions, log: Log) => new FlowFeatureEnvironment(runtime, log),
-      inject: [OPTIONS, LOG],
+      useFactory: ({ runtime }: ResolvedFlowModuleOptions, log: Log, boot: FlowBoot) =>
+        new FlowFeatureEnvironment(runtime, log, boot),
+      inject: [FLOW_OPTIONS, LOG, FlowBoot],
     },
     {
       provide: FlowStreams,
       useFactory: ({ runtime }: ResolvedFlowModuleOptions, connection: FlowConnection, log: Log) =>
         new FlowStreams(connection, streamSettings(runtime), log),
-      inject: [OPTIONS, FlowConnection, LOG],
+      inject: [FLOW_OPTIONS, FlowConnection, LOG],
     },
     {
       provide: MessageSender,
@@ -166,7 +137,7 @@ function coreProviders(key: string | undefined): CoreProvider[] {
     {
       provide: FlowClaim,
       useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(key, runtime.flows),
-      inject: [OPTIONS],
+      inject: [FLOW_OPTIONS],
     },
     FlowMetadataAccessor,
     FlowExplorer,
@@ -186,6 +157,20 @@ function streamSettings(runtime: ResolvedFlowRuntimeOptions): ConstructorParamet
   };
 }
 
+const resourcesProvider: CoreProvider = {
+  provide: FlowResources,
+  useFactory: ({ connection: options }: ResolvedFlowModuleOptions, log: Log, meter: FlowMeter, boot: FlowBoot) =>
+    boot.part(async () => {
+      const connection = await FlowConnection.connect(options, log, boot.signal);
+      connection.onStatus((status) => meter.connectionStatus(connection.name, status));
+      const resources = new FlowResources(connection, log);
+      resources.add(meter);
+      await boot.opens(resources);
+      return resources;
+    }),
+  inject: [FLOW_OPTIONS, LOG, FlowMeter, FlowBoot],
+};
+
 const orchestratorProvider: CoreProvider = {
   provide: FlowOrchestrator,
   useFactory: (
@@ -199,6 +184,7 @@ const orchestratorProvider: CoreProvider = {
     tracer: FlowTracer,
     meter: FlowMeter,
     claim: FlowClaim,
+    boot: FlowBoot,
     discovery: DiscoveryService,
   ) =>
     new FlowOrchestrator({
@@ -212,10 +198,11 @@ const orchestratorProvider: CoreProvider = {
       tracer,
       meter,
       claim,
+      boot,
       claims: () => instancesOf(discovery, FlowClaim),
     }),
   inject: [
-    OPTIONS,
+    FLOW_OPTIONS,
     LOG,
     FlowConnection,
     FlowStreams,
@@ -225,6 +212,7 @@ const orchestratorProvider: CoreProvider = {
     FlowTracer,
     FlowMeter,
     FlowClaim,
+    FlowBoot,
     DiscoveryService,
   ],
 };
@@ -235,7 +223,7 @@ function changesProvider(key: string | undefined): CoreProvider {
     useFactory: (
       { runtime }: ResolvedFlowModuleOptions,
       log: Log,
-      resources: FlowResources,
+      boot: FlowBoot,
       explorer: KvChangeExplorer,
       discovery: DiscoveryService,
     ) =>
@@ -245,9 +233,9 @@ function changesProvider(key: string | undefined): CoreProvider {
         explorer,
         shutdownTimeoutMs: runtime.shutdownTimeout,
         log,
-        close: () => resources.close(),
+        close: () => boot.abandon(),
       }),
-    inject: [OPTIONS, LOG, FlowResources, KvChangeExplorer, DiscoveryService],
+    inject: [FLOW_OPTIONS, LOG, FlowBoot, KvChangeExplorer, DiscoveryService],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Abstract, InjectionToken, ModuleMetadata, Provider } from '@nestjs/common';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
+import type { FlowBoot } from './flow/flow-boot.js';
 import { FlowResources } from './flow/flow-resources.js';
 import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import type { FlowConnectionKey } from './flow.module.options.js';
@@ -15,7 +16,10 @@ import { FlowTracer } from './telemetry/tracer.js';
 
 /** What `FlowModule.forFeature` makes injectable. */
 export interface FlowFeatureOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
-  /** Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class, key)`. */
+  /**
+   * Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class, key)`. The
+   * features of a connection that name the same class share its store.
+   */
   readonly objects?: readonly KvObjectClass[];
 }
 
@@ -24,6 +28,7 @@ export class FlowFeatureEnvironment {
   constructor(
     readonly runtime: ResolvedFlowRuntimeOptions,
     readonly log: Log,
+    readonly boot: FlowBoot,
   ) {}
 }
 
@@ -39,27 +44,28 @@ export function featureExports({ objects = [], key }: FlowFeatureOptions): Injec
 
 function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
   const options = getKvObjectOptions(type);
-  const make = async (
+  const make = (
     reducer: AnyKvReducer,
     connection: FlowConnection,
     resources: FlowResources,
-    { runtime, log }: FlowFeatureEnvironment,
+    { runtime, log, boot }: FlowFeatureEnvironment,
     tracer: FlowTracer,
     meter: FlowMeter,
   ): Promise<ObjectStore<AnyKvReducer>> => {
-    const store = await createObjectStore(connection, reducer, options, {
-      mode: runtime.provision,
-      log,
-      tracer,
-      meter,
-      defaults: {
-        bucketPrefix: runtime.bucketPrefix,
-        replicas: replicasOf(runtime),
-        storage: storageOf(runtime),
-      },
-    });
-    resources.add(store);
-    return store;
+    const create = (): Promise<ObjectStore<AnyKvReducer>> =>
+      createObjectStore(connection, reducer, options, {
+        mode: runtime.provision,
+        log,
+        tracer,
+        meter,
+        defaults: {
+          bucketPrefix: runtime.bucketPrefix,
+          replicas: replicasOf(runtime),
+          storage: storageOf(runtime),
+        },
+      });
+    // Several features may ask for a store: with one each, updates in this process would conflict with each other.
+    return boot.part(() => resources.share(type, create));
   };
   const shared: readonly Abstract<object>[] = [
     FlowConnection,

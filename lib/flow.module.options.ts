@@ -1,4 +1,4 @@
-import type { ModuleMetadata, Type } from '@nestjs/common';
+import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
 import { z } from 'zod';
 import { validateOptions } from './common/validate-options.js';
 import {
@@ -34,8 +34,8 @@ export interface FlowOptionsFactory {
 /** Options of `FlowModule.forRootAsync`: one of `useFactory`, `useClass` and `useExisting`. */
 export interface FlowModuleAsyncOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
   readonly useFactory?: (...args: never[]) => FlowModuleOptions | Promise<FlowModuleOptions>;
-  /** What `useFactory` gets as arguments. */
-  readonly inject?: readonly (Type | string | symbol)[];
+  /** What `useFactory` gets as arguments, as in any provider of Nest: tokens, also optional ones. */
+  readonly inject?: Readonly<NonNullable<FactoryProvider['inject']>>;
   readonly useClass?: Type<FlowOptionsFactory>;
   readonly useExisting?: Type<FlowOptionsFactory>;
 }

@@ -21,13 +21,18 @@ export class FlowModule {
     return { module: FlowModule, imports: [FlowCoreModule.forRoot(rest, key)] };
   }
 
-  /** As {@link forRoot}, with options that other providers help to make. */
+  /**
+   * As {@link forRoot}, with options that other providers help to make.
+   *
+   * @throws ConfigurationError unless there is one of `useFactory`, `useClass` and `useExisting`.
+   */
   static forRootAsync(options: FlowModuleAsyncOptions): DynamicModule {
     return { module: FlowModule, imports: [FlowCoreModule.forRootAsync(options)] };
   }
 
   /**
-   * Makes state objects injectable in the module that imports this. Needs a `forRoot` of the same connection.
+   * Makes state objects injectable in the module that imports this. Needs a `forRoot` of the same connection. Several
+   * modules may name a class: they share its store.
    *
    * @throws ConfigurationError when a class is not decorated, or a bucket on the server does not fit.
    */

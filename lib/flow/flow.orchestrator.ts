@@ -16,6 +16,7 @@ import { PauseControl } from './control/pause-control.js';
 import type { DiscoveredStep } from './discovery/discovered-step.js';
 import type { FlowExplorer } from './discovery/flow.explorer.js';
 import type { StepHandlerFactory } from './discovery/step-handler.factory.js';
+import type { FlowBoot } from './flow-boot.js';
 import { FlowClaim } from './flow-claim.js';
 import type { FlowResources } from './flow-resources.js';
 import type { ResolvedFlowRuntimeOptions } from './flow-runtime.options.js';
@@ -35,6 +36,7 @@ export interface OrchestratorParts {
   readonly tracer: FlowTracer;
   readonly meter: FlowMeter;
   readonly log: Log;
+  readonly boot: FlowBoot;
   /** What this connection takes. */
   readonly claim: FlowClaim;
   /** What the application's connections take, this one among them; asked once they all exist. */
@@ -54,34 +56,19 @@ export class FlowOrchestrator
 
   constructor(private readonly parts: OrchestratorParts) {
     this.pause = new PauseControl(parts.connection, parts.log);
+    // After a boot that failed: here, or on another connection.
+    parts.resources.addUser({ close: () => this.stop(AbortSignal.abort()) });
   }
 
   /** @throws ConfigurationError with every problem of every flow. */
-  async onModuleInit(): Promise<void> {
-    try {
-      const { claim, claims, explorer } = this.parts;
-      const all = claims();
-      FlowClaim.check(all);
-      const plans = planFlows(explorer.explore());
-      this.plans = plans.filter(({ graph }) => claim.ownerOf(graph.contract, all) === 'this');
-      this.reportIdle(plans, all);
-    } catch (error) {
-      // Nothing of ours may keep the process alive after a failed boot.
-      await this.parts.resources.close();
-      throw error;
-    }
+  onModuleInit(): Promise<void> {
+    return this.parts.boot.part(() => this.plan());
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const { options, connection, log } = this.parts;
+    const { boot, options, connection, log } = this.parts;
     const plans = options.consume ? this.plans : [];
-    try {
-      if (plans.length > 0) await this.start(plans);
-    } catch (error) {
-      await this.stop(AbortSignal.abort());
-      await this.parts.resources.close();
-      throw error;
-    }
+    if (plans.length > 0) await boot.part(() => this.start(plans));
     log.log(describeBoot(connection, options, this.runtimes));
     if (plans.length > 0 && !connection.capabilities.keepsConsumersOverCrash) {
       log.warn(
@@ -109,6 +96,15 @@ export class FlowOrchestrator
   /** Messages held by this process, by flow and step. */
   inFlight(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     return new Map(this.runtimes.map((runtime) => [runtime.graph.contract.name, runtime.inFlight()]));
+  }
+
+  private plan(): void {
+    const { claim, claims, explorer } = this.parts;
+    const all = claims();
+    FlowClaim.check(all);
+    const plans = planFlows(explorer.explore());
+    this.plans = plans.filter(({ graph }) => claim.ownerOf(graph.contract, all) === 'this');
+    this.reportIdle(plans, all);
   }
 
   /** Tells of flows that "flows" leaves out, and of those it names that have no steps: one or the other is a slip. */
