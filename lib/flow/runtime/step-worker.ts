@@ -91,10 +91,9 @@ export class StepWorker {
     const interrupt = (): void => this.runner.active.close(new ShutdownError(this.node.name));
     if (deadline.aborted) interrupt();
     else deadline.addEventListener('abort', interrupt, { once: true });
-    // Stopped first, so that what is handed back does not come straight here again.
-    const stopped = this.consumers.map((consumer) => consumer.stop());
+    // First, so that what is handed back does not come straight here again.
+    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     for (const lease of this.waiting) lease.delivery.nak(0);
-    await Promise.all(stopped);
     await this.empty();
     deadline.removeEventListener('abort', interrupt);
     this.leases.close();

@@ -56,6 +56,8 @@ class PlainSteps {
 
 describe('the shutdown of an application', () => {
   const nats = useFlowServer();
+  /** An old server may hand a message to the closing process once more, which gives it back too. */
+  const nextAttempt = (): RegExp => (nats.server.version.startsWith('2.9.') ? /attempt [23]$/ : /attempt 2$/);
 
   it('lets what runs come to its end, hands the rest back at once, and loses nothing', async () => {
     const open = gate();
@@ -107,7 +109,7 @@ describe('the shutdown of an application', () => {
     const startedAt = performance.now();
     await using next = await startFlowApp(nats.url, [StuckSteps]);
     next.get(StuckSteps).stuck = false;
-    expect(await next.get(FlowClient).run(Stuck, run.runId).result()).toBe('x at attempt 2');
+    expect(await next.get(FlowClient).run(Stuck, run.runId).result()).toMatch(nextAttempt());
     // Long before the ack wait of 30 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
