@@ -82,6 +82,24 @@ class WorkSteps {
   }
 }
 
+const Wide = flow('wide', { input: StringValueSchema, output: StringValueSchema });
+
+class WideSteps {
+  /** Fits into a message without the run's metadata, and not with it. */
+  @FlowStep({ flow: Wide, output: StringValueSchema })
+  root(): StringValue {
+    return text('w'.repeat(MAX_PAYLOAD - 5_000));
+  }
+  @FlowStep({ flow: Wide, after: 'root' })
+  left(value: StringValue): StringValue {
+    return value;
+  }
+  @FlowStep({ flow: Wide, after: 'root' })
+  right(value: StringValue): StringValue {
+    return value;
+  }
+}
+
 describe('poison', () => {
   const nats = useFlowServer();
 
@@ -187,6 +205,15 @@ describe('poison', () => {
     const again = await until(() => letters.get(id), { what: 'the next letter' });
     expect(again).toMatchObject({ subject: `flow.texts.step.work.FLOW_texts_IN-${sequence}`, stream: 'FLOW_texts' });
     expect(Buffer.from(again.payload ?? []).equals(data)).toBe(true);
+  });
+
+  it('that is a result too large for the messages to several steps fails its run', async () => {
+    await using app = await startFlowApp(nats.url, [WideSteps]);
+    const metadata = { note: 'm'.repeat(10_000) };
+    const run = await app.get(FlowClient).start(Wide, text('x'), { runId: 'wide', metadata });
+    await expect(run.result()).rejects.toThrow(/max_payload/);
+    expect(await app.get(DeadLetters).get('wide.root.wide')).toMatchObject({ reason: 'undeliverable-result' });
+    expect(await nats.streams.subjects('FLOW_wide', 'flow.wide.step.>')).toEqual(new Map());
   });
 
   it('is kept as far as there is room on a server that takes little', async () => {
