@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   ConflictError,
@@ -11,6 +14,7 @@ import {
   RunFailedError,
   type FlowContext,
 } from 'nestjs-jetstream-flow';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { until } from '../../support/until.js';
@@ -26,11 +30,13 @@ interface Seen {
   readonly text: string;
   readonly subject: string;
   readonly headers: FlowContext['headers'];
+  readonly metadata: FlowContext['metadata'];
 }
 
 /** Steps fail as long as their name is in `broken`. */
 class Steps {
   readonly broken = new Set<string>();
+  reason: string | undefined;
   readonly seen: Seen[] = [];
 
   @FlowStep({ flow: Road, subject: 'road.>', retry: NO_RETRY })
@@ -48,8 +54,8 @@ class Steps {
   }
 
   private work(text: string, ctx: FlowContext): string {
-    this.seen.push({ text, subject: ctx.message.subject, headers: ctx.headers });
-    if (this.broken.has(ctx.step)) throw new Error(`${ctx.step} is broken`);
+    this.seen.push({ text, subject: ctx.message.subject, headers: ctx.headers, metadata: ctx.metadata });
+    if (this.broken.has(ctx.step)) throw new Error(this.reason ?? `${ctx.step} is broken`);
     return text.length > 100 ? 'long' : `${text}>${ctx.step}`;
   }
 }
@@ -223,6 +229,28 @@ describe('redriving', () => {
     await at.letters.discard('road.second.unrecorded');
     expect(await run.status()).toMatchObject({ state: 'failed', pending: 0, failure: { message: 'second is broken' } });
     await expect(run.result()).rejects.toThrow(/second is broken/);
+  });
+
+  it('gives the step the metadata of its run, also when the letter had to be cut', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'flow-small-'));
+    const file = join(directory, 'small.conf');
+    await writeFile(file, 'max_payload: 4KB');
+    await using server = await EmbeddedNatsServer.start({ args: ['-c', file] });
+    await using app = await startFlowApp(server.url, [Steps]);
+    const steps = app.get(Steps);
+    const letters = app.get(DeadLetters);
+    steps.broken.add('first');
+    steps.reason = 'broken '.repeat(1_000);
+    const metadata = { tenant: 'acme'.repeat(300) };
+    const run = await app.get(FlowClient).start(Road, 'x', { runId: 'cut', metadata });
+    const letter = await until(() => letters.get('road.first.cut'), { what: 'the letter' });
+    expect(letter.error.message.length).toBeLessThan(1_000);
+    await expect(run.result()).rejects.toThrow(/broken/);
+    steps.broken.clear();
+    await letters.redrive('road.first.cut');
+    expect(await run.result()).toBe('x>first>second');
+    expect(steps.seen.map((seen) => seen.metadata)).toEqual([metadata, metadata, metadata]);
+    await rm(directory, { recursive: true });
   });
 
   it('finds a letter for each message, also of a stream that was made anew and counts from 1 again', async () => {
