@@ -8,6 +8,9 @@ import type { FlowConnectionKey, FlowModuleAsyncOptions, FlowModuleOptions } fro
  *
  * Import `forRoot` (or `forRootAsync`) once per connection, in the root module; providers with `@FlowStep`
  * methods are found wherever they are.
+ *
+ * Steps run from `onApplicationBootstrap` until `beforeApplicationShutdown` has drained them. Nest calls
+ * `onModuleDestroy` before that: close what steps need, such as a database pool, in `onApplicationShutdown`.
  */
 @Module({})
 export class FlowModule {

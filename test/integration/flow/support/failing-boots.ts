@@ -12,8 +12,8 @@ import {
 } from '../../../../lib/index.js';
 
 const Text = json<string>('Text');
-export const First = flow('first', { input: Text, output: Text });
-export const Second = flow('second', { input: Text, output: Text });
+const First = flow('first', { input: Text, output: Text });
+const Second = flow('second', { input: Text, output: Text });
 
 class Steps {
   @FlowStep({ flow: First })
