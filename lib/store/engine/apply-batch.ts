@@ -14,7 +14,7 @@ export interface AppliedBatch<State> {
   readonly outcomes: readonly Applied<State>[];
   /** `undefined`: nothing changed. */
   readonly write:
-    | { readonly kind: 'value'; readonly state: State }
+    | { readonly kind: 'value'; readonly state: State; readonly ttlMs: number | undefined }
     | { readonly kind: 'deletion'; readonly purge: boolean }
     | undefined;
   /** Hashes of the idempotency keys that the write applies. */
@@ -44,7 +44,7 @@ export function applyBatch<State>(
   const copy = (): State | undefined => copyOf(codec, key, base, source);
 
   for (const operation of operations) {
-    const { change, blind, hash } = operation.request;
+    const { change, blind, hash, ttlMs } = operation.request;
     const existed: boolean = source !== undefined;
     try {
       const duplicate = hash !== undefined && (base.applied.has(hash) || added?.has(hash.toString('latin1')) === true);
@@ -52,7 +52,7 @@ export function applyBatch<State>(
       if (changed.kind === 'write') {
         assertSynchronous(changed.state);
         source = { state: changed.state };
-        write = { kind: 'value', state: changed.state };
+        write = { kind: 'value', state: changed.state, ttlMs };
         outcomes.push({ operation, result: { state: changed.state, existed, duplicate } });
       } else if (changed.kind === 'remove' && existed) {
         source = undefined;

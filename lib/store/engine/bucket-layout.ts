@@ -29,5 +29,8 @@ export const KV_OPERATION = 'KV-Operation';
 export const ROLLUP_HEADER = 'Nats-Rollup';
 export const ROLLUP_SUBJECT = 'sub';
 
+/** Time after which the server removes the message: `90s`. */
+export const TTL_HEADER = 'Nats-TTL';
+
 /** Set by the server on the marker it leaves when an entry expired or was removed by a limit. */
 export const MARKER_REASON = 'Nats-Marker-Reason';

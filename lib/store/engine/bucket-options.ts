@@ -8,6 +8,10 @@ export interface BucketOptions {
   readonly storage: 'file' | 'memory' | undefined;
   readonly maxValueBytes: number | undefined;
   readonly maxBytes: number | undefined;
+  /** Entries may have a time to live of their own. */
+  readonly entryTtl: boolean;
+  /** How long traces of deleted and expired entries stay. */
+  readonly cleanupMs: number | undefined;
 }
 
 /** `auto` creates and updates, `verify` only looks, `off` does nothing at all. */

@@ -1,7 +1,7 @@
 import { PublishTimeoutError, ConnectionError, WrongLastSequenceError } from '../../common/errors.js';
 import { FlowHeader } from '../../common/names.js';
 import type { RememberLimits } from './applied-keys.js';
-import { KV_OPERATION, ROLLUP_HEADER, ROLLUP_SUBJECT, type BucketLayout } from './bucket-layout.js';
+import { KV_OPERATION, ROLLUP_HEADER, ROLLUP_SUBJECT, TTL_HEADER, type BucketLayout } from './bucket-layout.js';
 import type { StoreConnection } from './store-connection.js';
 import type { StoredEntry } from './stored-entry.js';
 import { Writer } from './writer-marks.js';
@@ -14,6 +14,20 @@ export interface EntryWriterOptions {
   readonly contentType: string;
   readonly schemaVersion: number;
   readonly remember: RememberLimits;
+  /** Milliseconds after which deletion markers go; `undefined`: they stay. */
+  readonly cleanupMs: number | undefined;
+  /** Revisions that the bucket keeps per key. */
+  readonly history: number;
+}
+
+/** What one write is about, beside its data. */
+export interface WriteDetails {
+  /** Of a deletion: drops the history too. */
+  readonly purge: boolean;
+  /** Hashes of the idempotency keys that it applies. */
+  readonly hashes: readonly Buffer[];
+  /** Milliseconds after which the entry expires. */
+  readonly ttlMs: number | undefined;
 }
 
 /** What became of one sending of a write. */
@@ -54,7 +68,7 @@ export class EntryWriter {
     key: string,
     base: StoredEntry,
     data: Uint8Array | undefined,
-    { purge, hashes }: { readonly purge: boolean; readonly hashes: readonly Buffer[] },
+    { purge, hashes, ttlMs }: WriteDetails,
   ): PreparedWrite {
     const commit = this.writer.next();
     const { contentType, schemaVersion, remember } = this.options;
@@ -64,6 +78,8 @@ export class EntryWriter {
     if (data !== undefined) headers.push([CONTENT_TYPE, contentType]);
     else headers.push([KV_OPERATION, purge ? 'PURGE' : 'DEL']);
     if (data === undefined && purge) headers.push([ROLLUP_HEADER, ROLLUP_SUBJECT]);
+    const expiresMs = data === undefined ? this.markerTtl(purge) : ttlMs;
+    if (expiresMs !== undefined) headers.push([TTL_HEADER, `${Math.ceil(expiresMs / 1_000)}s`]);
     if (schemaVersion > 0) headers.push([FlowHeader.schemaVersion, String(schemaVersion)]);
     if (applied.size > 0) {
       const { hashes: hashText, times } = applied.toHeaders();
@@ -88,6 +104,11 @@ export class EntryWriter {
       this.writer.id,
       commit,
     );
+  }
+
+  /** A marker with older revisions behind it must stay, or the latest of them would be the entry again. */
+  private markerTtl(purge: boolean): number | undefined {
+    return purge || this.options.history === 1 ? this.options.cleanupMs : undefined;
   }
 }
 

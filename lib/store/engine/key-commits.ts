@@ -201,7 +201,8 @@ export class KeyCommits<State> {
     const { codec, writer } = this.context;
     const data = write?.kind === 'value' ? codec.encode(write.state) : undefined;
     const purge = write?.kind === 'deletion' && write.purge;
-    const prepared = writer.prepare(this.key, base, data, { purge, hashes });
+    const ttlMs = write?.kind === 'value' ? write.ttlMs : undefined;
+    const prepared = writer.prepare(this.key, base, data, { purge, hashes, ttlMs });
     for (const operation of this.batch) operation.sent = true;
     return prepared;
   }

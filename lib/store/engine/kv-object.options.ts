@@ -24,6 +24,20 @@ export interface KvObjectOptions<S extends MessageSchema = MessageSchema> {
   readonly description?: string;
   /** Entries disappear this long after they were last written. @default never, or as the bucket has it */
   readonly ttl?: Duration;
+  /**
+   * Lets writes give an entry a time to live of its own: `update(key, input, { ttl: '5m' })`. Needs nats-server 2.11, and a
+   * `history` of 1: behind an expired revision an older one would come back. @default false
+   */
+  readonly entryTtl?: boolean;
+  /**
+   * What is left of deleted entries is removed after this, so that a bucket of short-lived keys does not grow; and an entry
+   * that expires, by its own time or the bucket's, leaves a trace for as long, by which watches tell of it. The trace of a
+   * deletion expires too, so it takes twice as long, and watches tell that the key is deleted a second time. It holds the
+   * entry's idempotency keys; the second does not. In a bucket with history, what `delete` leaves stays; use `purge`.
+   * From 1 minute. Needs nats-server 2.11.
+   * @default traces stay until they are written over, and nothing tells that an entry has expired
+   */
+  readonly cleanupTtl?: Duration;
   /** Revisions kept per key, 1 to 64. @default 1, or as the bucket has it */
   readonly history?: number;
   /** Copies of the bucket in a cluster, 1 to 5. @default the module's, or as the bucket has it */
@@ -97,6 +111,8 @@ const optionsSchema = z.strictObject({
   scope: z.string().optional(),
   description: z.string().optional(),
   ttl: durationSchema.refine((ttl) => ttl >= 1_000, { error: 'is shorter than a second' }).optional(),
+  entryTtl: z.boolean().default(false),
+  cleanupTtl: durationSchema.refine((ttl) => ttl >= 60_000, { error: 'is shorter than a minute' }).optional(),
   history: count().max(64).optional(),
   replicas: count().max(5).optional(),
   storage: z.enum(['file', 'memory']).optional(),
@@ -140,10 +156,17 @@ export function resolveKvObject<S extends MessageSchema>(
       storage: valid.storage ?? defaults.storage,
       maxValueBytes: valid.maxValueBytes,
       maxBytes: valid.maxBytes,
+      entryTtl: valid.entryTtl,
+      cleanupMs: valid.cleanupTtl,
     },
     remember: { count: valid.remember.count, ageMs: valid.remember.age },
     cache: valid.cache,
-    queue: { maxQueued: valid.maxQueued, maxAttempts: valid.maxAttempts, timeoutMs: valid.timeout },
+    queue: {
+      maxQueued: valid.maxQueued,
+      maxAttempts: valid.maxAttempts,
+      timeoutMs: valid.timeout,
+      entryTtl: valid.entryTtl,
+    },
     backoff: { initialMs: valid.retry.initial, maxMs: valid.retry.max },
   };
 }

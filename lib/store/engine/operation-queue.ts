@@ -1,4 +1,5 @@
-import { ConnectionError, OverloadedError } from '../../common/errors.js';
+import { toMilliseconds, type Duration } from '../../common/duration.js';
+import { ConfigurationError, ConnectionError, OverloadedError } from '../../common/errors.js';
 import type { ChangeFunction } from './change.js';
 import type { CommitContext } from './commit-context.js';
 import { KeyCommits } from './key-commits.js';
@@ -21,6 +22,11 @@ export interface WriteOptions {
    * processes and over restarts, but not beyond the entry's expiry or a write by another KV client.
    */
   readonly idempotencyKey?: string;
+  /**
+   * The entry expires this long after this write, from 1 second, in whole seconds. A write without it leaves an entry
+   * that does not expire by itself. For objects with `entryTtl`; deletions ignore it. @default the bucket's `ttl`
+   */
+  readonly ttl?: Duration;
   /** Conflicts with other processes after which to give up with a `ConflictError`. @default the object's `maxAttempts` */
   readonly maxAttempts?: number;
 }
@@ -31,6 +37,8 @@ export interface QueueLimits {
   readonly maxQueued: number;
   readonly maxAttempts: number;
   readonly timeoutMs: number;
+  /** Writes may give a time to live. */
+  readonly entryTtl: boolean;
 }
 
 /** Takes the operations of all keys of a store to their commits, and bounds them in number and time. */
@@ -70,6 +78,7 @@ export class OperationQueue<State> {
         `${this.waiting} operations wait in the store of bucket "${bucket}" (maxQueued). Await some before starting more, or raise the limit.`,
       );
     }
+    const ttlMs = this.ttlOf(options.ttl);
     this.count(1);
     const operation = new PendingOperation<State>(
       {
@@ -77,6 +86,7 @@ export class OperationQueue<State> {
         change,
         blind: options.blind ?? false,
         hash: options.idempotencyKey === undefined ? undefined : hashIdempotencyKey(options.idempotencyKey),
+        ttlMs,
         maxAttempts: options.maxAttempts ?? this.limits.maxAttempts,
         timeoutMs: this.limits.timeoutMs,
         signal: options.signal,
@@ -91,6 +101,15 @@ export class OperationQueue<State> {
   async close(): Promise<void> {
     this.closed = true;
     if (this.keys.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  private ttlOf(ttl: Duration | undefined): number | undefined {
+    if (ttl === undefined) return undefined;
+    const where = `Writing to bucket "${this.context.bucket}"`;
+    if (!this.limits.entryTtl) throw new ConfigurationError(where, ['ttl needs entryTtl: true in @KvObject']);
+    const ttlMs = toMilliseconds(ttl);
+    if (ttlMs < 1_000) throw new ConfigurationError(where, [`a ttl of ${ttlMs} ms is shorter than a second`]);
+    return ttlMs;
   }
 
   private commitsOf(key: string): KeyCommits<State> {

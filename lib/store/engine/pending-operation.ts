@@ -10,6 +10,8 @@ export interface OperationRequest<State> {
   readonly blind: boolean;
   /** Hash of the idempotency key. */
   readonly hash: Buffer | undefined;
+  /** Milliseconds that the entry lives after this write; `undefined`: as long as the bucket keeps it. */
+  readonly ttlMs?: number | undefined;
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;

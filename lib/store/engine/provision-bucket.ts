@@ -28,11 +28,14 @@ export async function provisionBucket(
   mode: BucketProvisionMode,
   log: Log,
 ): Promise<ProvisionedBucket> {
+  const { capabilities } = connection;
+  // Old servers take these settings, and ignore them.
+  if (options.entryTtl || options.cleanupMs !== undefined) capabilities.require('messageTtl');
   const layout = new BucketLayout(options.bucket);
   const what = `provision bucket "${options.bucket}"`;
   let info = await findStream(connection, layout.stream, what);
   if (info === undefined) {
-    if (mode === 'off') return { allowsDirect: false, history: options.history ?? 1 };
+    if (mode === 'off') return checked(options, { allowsDirect: false, history: options.history ?? 1 });
     if (mode === 'verify') {
       throw new ConfigurationError(`Bucket "${options.bucket}"`, [
         'it does not exist, and provision is "verify"; create it, or set provision to "auto"',
@@ -45,7 +48,14 @@ export async function provisionBucket(
     );
   }
   if (mode !== 'off') info = await align(connection, options, mode, info, what, log);
-  return { allowsDirect: info.config.allow_direct, history: info.config.max_msgs_per_subject };
+  return checked(options, { allowsDirect: info.config.allow_direct, history: info.config.max_msgs_per_subject });
+}
+
+function checked(options: BucketOptions, provisioned: ProvisionedBucket): ProvisionedBucket {
+  if (!options.entryTtl || provisioned.history === 1) return provisioned;
+  throw new ConfigurationError(`Bucket "${options.bucket}"`, [
+    `entryTtl needs a history of 1, and the bucket has ${provisioned.history}; behind an expired revision an older one would come back`,
+  ]);
 }
 
 async function findStream(connection: StoreConnection, stream: string, what: string): Promise<StreamInfo | undefined> {
@@ -91,7 +101,7 @@ interface Difference {
 
 function differences(config: StreamConfig, options: BucketOptions): Difference[] {
   const found: Difference[] = [];
-  const compare = <T extends string | number>(
+  const compare = <T extends string | number | boolean>(
     field: string,
     have: T | undefined,
     want: T | undefined,
@@ -112,6 +122,13 @@ function differences(config: StreamConfig, options: BucketOptions): Difference[]
     options.maxValueBytes === undefined ? undefined : messageLimit(options.maxValueBytes),
     (max_msg_size) => ({ max_msg_size }),
   );
+  compare('entryTtl', config.allow_msg_ttl ?? false, options.entryTtl || undefined, (allow_msg_ttl) => ({
+    allow_msg_ttl,
+  }));
+  compare('cleanupTtl (ms)', millis(config.subject_delete_marker_ttl ?? 0), options.cleanupMs, (cleanupMs) => ({
+    allow_msg_ttl: true,
+    subject_delete_marker_ttl: nanos(cleanupMs),
+  }));
   compare('maxBytes', config.max_bytes, options.maxBytes, (max_bytes) => ({ max_bytes }));
   compare('description', config.description ?? '', options.description, (description) => ({ description }));
   return found;

@@ -68,11 +68,14 @@ export class StoreParts<R extends AnyKvReducer> {
     this.shared = new SharedWatches(connection, layout, init.log);
     this.remembered = new RememberedEntries(settings.cache);
     const { schemaVersion, remember } = settings;
+    const { cleanupMs } = settings.bucket;
+    const { history } = provisioned;
+    const entries = { contentType: codec.contentType, schemaVersion, remember, cleanupMs, history };
     this.queue = new OperationQueue(
       {
         bucket: layout.bucket,
         codec,
-        writer: new EntryWriter(connection, layout, { contentType: codec.contentType, schemaVersion, remember }),
+        writer: new EntryWriter(connection, layout, entries),
         backoff: settings.backoff,
         recall: (key) => this.recall(key),
         remember: (key, entry) => this.remembered.set(key, entry),

@@ -94,6 +94,10 @@ export class DelayReports {
     }
   }
 
+  async expiring(sfo: { iata: string }, flight: FlightArrived): Promise<void> {
+    await this.delays.update(sfo, flight, { ttl: '2h' });
+  }
+
   changes(): Observable<WatchEvent<Delays>> {
     return this.delays.observe({ iata: 'SFO' });
   }
