@@ -1,4 +1,5 @@
-import type { EntryWriter } from './entry-writer.js';
+import type { AppliedBatch } from './apply-batch.js';
+import type { EntryWriter, PreparedWrite, WriteOutcome } from './entry-writer.js';
 import type { Backoff } from './full-jitter.js';
 import type { StateCodec } from './state-codec.js';
 import type { StoredEntry } from './stored-entry.js';
@@ -25,6 +26,17 @@ export interface Belief {
   readonly entry: StoredEntry;
   /** `remembered`: it was so once. `guessed`: nothing is known of the key. */
   readonly kind: 'remembered' | 'guessed';
+}
+
+/** The state a batch is applied to: from the leader just now, or believed. */
+export type Base = Belief | { readonly entry: StoredEntry; readonly kind: 'fresh' };
+
+/** A write that is on its way, and what it is of. */
+export interface Begun<State> {
+  readonly base: Base;
+  readonly applied: AppliedBatch<State>;
+  readonly write: PreparedWrite;
+  readonly sending: Promise<WriteOutcome>;
 }
 
 /** Told what happens; every method is called often. */

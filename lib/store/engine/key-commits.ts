@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OutcomeUnknownError } from '../../common/errors.js';
 import { applyBatch, settle, type AppliedBatch } from './apply-batch.js';
 import { isPassing } from './bucket-request.js';
-import type { Belief, CommitContext } from './commit-context.js';
-import type { PreparedWrite, WriteOutcome } from './entry-writer.js';
+import type { Base, Begun, CommitContext } from './commit-context.js';
+import type { PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import { countConflict, isBlamable, rejectUnknowable } from './operation-failures.js';
 import type { PendingOperation } from './pending-operation.js';
@@ -18,16 +18,7 @@ const CONTENDED_MS = 1_000;
 /** Queue length from which settled operations are cleared out. */
 const COMPACT_FROM = 256;
 
-/** The state a batch is applied to: from the leader just now, or believed. */
-type Base = Belief | { readonly entry: StoredEntry; readonly kind: 'fresh' };
-
-/** A write that is on its way, and what it is of. */
-interface Begun<State> {
-  readonly base: Base;
-  readonly applied: AppliedBatch<State>;
-  readonly write: PreparedWrite;
-  readonly sending: Promise<WriteOutcome>;
-}
+const NOBODY: ReadonlySet<never> = new Set<never>();
 
 /**
  * Group commit of one key: operations queue, are applied in order to one state, and committed by one write that
@@ -142,8 +133,11 @@ export class KeyCommits<State> {
   private async commit(limit: number, begun?: Begun<State>): Promise<void> {
     let pause: (() => Promise<void>) | undefined;
     let base: Base | undefined = begun?.base;
+    /** Those that were there before the state was asked for. */
+    let asked: ReadonlySet<PendingOperation<State>> = NOBODY;
     while (begun !== undefined || this.refill(limit)) {
       if (base === undefined) {
+        asked = new Set(this.batch);
         base = { entry: await this.readUntilAnswered(), kind: 'fresh' };
         // Others may have come, and some gone, in the meantime.
         if (!this.refill(limit)) return;
@@ -151,8 +145,10 @@ export class KeyCommits<State> {
       const operations = this.batch;
       const applied = begun?.applied ?? applyBatch(this.context.codec, this.key, base.entry, operations);
       if (applied.write === undefined) {
-        settle(applied.outcomes);
-        return;
+        // The answer may be older than who came while it was on its way; without a write, nothing proves that it still holds.
+        settle(applied.outcomes.filter(({ operation }) => asked.has(operation)));
+        begun = base = undefined;
+        continue;
       }
       let written: boolean;
       try {

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { json } from '../../../lib/codec/message-schema.js';
+import type { Change } from '../../../lib/store/engine/change.js';
+import type { CommitContext } from '../../../lib/store/engine/commit-context.js';
+import { KeyCommits } from '../../../lib/store/engine/key-commits.js';
+import { PendingOperation } from '../../../lib/store/engine/pending-operation.js';
+import { StateCodec } from '../../../lib/store/engine/state-codec.js';
+import { ABSENT, type StoredEntry } from '../../../lib/store/engine/stored-entry.js';
+import { until } from '../../support/until.js';
+
+interface Count {
+  count: number;
+}
+
+const codec = StateCodec.for(json<Count>('Count'), {
+  bucket: 'b',
+  schemaVersion: 0,
+  migrate: undefined,
+  maxValueBytes: undefined,
+});
+
+/** An operation that looks, and leaves things as they are. */
+function look(): PendingOperation<Count> {
+  const change = (): Change<Count> => ({ kind: 'keep' });
+  const request = { what: 'look', change, blind: false, hash: undefined, maxAttempts: 1, timeoutMs: 10_000 };
+  return new PendingOperation<Count>({ ...request, signal: undefined }, () => undefined);
+}
+
+describe('operations that change nothing', () => {
+  it('are answered by a read that began after they were asked for', async () => {
+    const reads: ((entry: StoredEntry) => void)[] = [];
+    const context = {
+      bucket: 'b',
+      codec,
+      backoff: { initialMs: 1, maxMs: 1 },
+      recall: () => undefined,
+      forget: () => undefined,
+      remember: () => undefined,
+      read: () => new Promise<StoredEntry>((resolve) => reads.push(resolve)),
+      isClosed: () => false,
+    } satisfies Partial<CommitContext<Count>> as unknown as CommitContext<Count>;
+    const commits = new KeyCommits<Count>('k', context, () => undefined);
+    const stored = (revision: number): StoredEntry => ({
+      ...ABSENT,
+      revision,
+      data: codec.encode({ count: revision }),
+    });
+
+    const early = look();
+    commits.add(early);
+    await until(() => reads.length === 1, { what: 'the first read' });
+    // The server has answered the read, and others have written since; the answer is still on its way.
+    const late = look();
+    commits.add(late);
+    reads[0]!(stored(1));
+    expect((await early.promise).state).toEqual({ count: 1 });
+    await until(() => reads.length === 2, { what: 'the second read' });
+    reads[1]!(stored(2));
+    expect((await late.promise).state).toEqual({ count: 2 });
+  });
+});
