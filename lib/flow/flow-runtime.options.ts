@@ -23,7 +23,10 @@ export interface FlowRuntimeOptions {
   readonly bucketPrefix?: string;
   /** Messages that the steps of this process work on at one time, in all. @default 1024 */
   readonly maxInFlight?: number;
-  /** How long running steps may go on when the application stops; then they are interrupted. @default '10s' */
+  /**
+   * How long running steps may go on when the application stops; then they are interrupted. To store what has come to
+   * its end by then may take `publishTimeout` more while the server is away. @default '10s'
+   */
   readonly shutdownTimeout?: Duration;
   /** How long dead letters are kept. @default as their stream has it; `'30d'` for a new one */
   readonly deadLetterRetention?: Duration;

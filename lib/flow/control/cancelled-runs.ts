@@ -12,13 +12,16 @@ const REMEMBERED = 100_000;
  * starts, new ones as they come.
  */
 export class CancelledRuns {
-  private readonly runIds = new Set<string>();
+  /** When a run's cancellation is over, in the server's milliseconds; the oldest first. */
+  private readonly ends = new Map<string, number>();
   private readonly listeners = new Set<(runId: string) => void>();
   private watch: SubjectWatch | undefined;
 
+  /** @param retentionMs of the flow: when it is over, a cancelled run's id names a new run */
   constructor(
     private readonly connection: FlowConnection,
     private readonly names: FlowNames,
+    private readonly retentionMs: number,
     private readonly log: Log,
   ) {}
 
@@ -31,13 +34,16 @@ export class CancelledRuns {
     this.watch = await followFromStart(this.connection, {
       stream: this.names.stream,
       filter: this.names.cancelFilter,
-      onMessage: (message) => this.add(unescapeToken(message.subject.split('.')[3] ?? '')),
+      onMessage: ({ subject, time }) => this.add(unescapeToken(subject.split('.')[3] ?? ''), time.getTime()),
       onError: (error) => this.log.warn(`Watching cancelled runs of "${this.names.flow}": ${String(error)}`),
     });
   }
 
-  has(runId: string): boolean {
-    return this.runIds.has(runId);
+  /** Whether a message belongs to a cancelled run. */
+  has(runId: string, message: { readonly time: Date }): boolean {
+    const end = this.ends.get(runId);
+    // Both by the server's clock: a run of the same id that began later is another one.
+    return end !== undefined && message.time.getTime() < end;
   }
 
   /** Calls `listener` with each run that is cancelled from now on. */
@@ -49,15 +55,16 @@ export class CancelledRuns {
     await this.watch?.stop();
   }
 
-  private add(runId: string): void {
-    this.runIds.add(runId);
-    if (this.runIds.size > REMEMBERED) this.forgetOldest();
+  private add(runId: string, timeMs: number): void {
+    this.ends.delete(runId);
+    this.ends.set(runId, timeMs + this.retentionMs);
+    if (this.ends.size > REMEMBERED) this.forgetOldest();
     for (const listener of this.listeners) listener(runId);
   }
 
   private forgetOldest(): void {
-    for (const oldest of this.runIds) {
-      this.runIds.delete(oldest);
+    for (const oldest of this.ends.keys()) {
+      this.ends.delete(oldest);
       return;
     }
   }

@@ -51,7 +51,7 @@ export class FlowRuntime {
     private readonly host: FlowHost,
   ) {
     this.names = new FlowNames(graph.contract.name);
-    this.cancelled = new CancelledRuns(host.connection, this.names, host.log);
+    this.cancelled = new CancelledRuns(host.connection, this.names, graph.contract.retentionMs, host.log);
   }
 
   /**

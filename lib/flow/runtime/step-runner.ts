@@ -72,7 +72,7 @@ export class StepRunner {
     const { delivery } = lease;
     const { contract, tracer, cancelled } = this.services;
     const message = openMessage(delivery, source, this.node);
-    if (message.filtered || cancelled.has(message.runId)) {
+    if (message.filtered || cancelled.has(message.runId, delivery)) {
       delivery.ack();
       return Promise.resolve();
     }
@@ -93,7 +93,7 @@ export class StepRunner {
       phase = 'commit';
       if (delivery.redelivered && (await this.services.commit.resume(this.node, message))) {
         ending = 'resumed';
-      } else if (delivery.redelivered && this.services.cancelled.has(message.runId)) {
+      } else if (delivery.redelivered && this.services.cancelled.has(message.runId, delivery)) {
         // Cancelled while we looked for what an earlier delivery has done.
         ending = 'cancelled';
       } else {
@@ -142,7 +142,7 @@ export class StepRunner {
   private async fail(message: StepMessage, error: unknown, phase: StepPhase): Promise<StepEnding> {
     const { delivery } = message;
     const { log, cancelled } = this.services;
-    if (cancelled.has(message.runId)) {
+    if (cancelled.has(message.runId, delivery)) {
       delivery.ack();
       return 'cancelled';
     }

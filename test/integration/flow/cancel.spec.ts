@@ -18,6 +18,8 @@ const Text = json<string>('Text');
 const Slow = flow('slow', { input: Text, output: Text });
 const Untracked = flow('untracked_slow', { input: Text, output: Text, track: 'none' });
 
+const Brief = flow('brief', { input: Text, output: Text, retention: '1s' });
+
 class Steps {
   readonly calls: string[] = [];
   readonly signals = new Map<string, AbortSignal>();
@@ -38,6 +40,11 @@ class Steps {
   @FlowStep({ flow: Untracked, after: 'only' })
   async next(text: string, ctx: FlowContext): Promise<string> {
     return this.work(text, ctx);
+  }
+
+  @FlowStep({ flow: Brief })
+  async brief(text: string): Promise<string> {
+    return text;
   }
 
   private async work(text: string, ctx: FlowContext): Promise<string> {
@@ -165,5 +172,17 @@ describe('cancelling a run', () => {
       what: 'its end',
     });
     expect(steps.calls).toEqual(['only:u']);
+  });
+
+  it('is over with the retention: then the id names a new run', async () => {
+    await using app = await startFlowApp(nats.url, [Steps]);
+    const flows = app.get(FlowClient);
+    await flows.pause(Brief);
+    const run = await flows.start(Brief, 'old', { runId: 'again' });
+    expect(await run.cancel()).toBe(true);
+    await until(async () => (await nats.streams.subjects('FLOW_brief', '>')).size === 0, { what: 'the end of it' });
+    await flows.resume(Brief);
+    const again = await flows.start(Brief, 'new', { runId: 'again' });
+    expect(await again.result()).toBe('new');
   });
 });

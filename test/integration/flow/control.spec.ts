@@ -31,10 +31,10 @@ describe('reading what was cancelled and paused', () => {
 
   it('ends when all of it is known', async () => {
     await using connection = await FlowConnection.connect({ servers: nats.url }, silentLog);
-    const cancelled = new CancelledRuns(connection, names, silentLog);
+    const cancelled = new CancelledRuns(connection, names, Orders.retentionMs, silentLog);
     const pauses = new PauseControl(connection, silentLog);
     await Promise.all([cancelled.start(), pauses.start()]);
-    expect(cancelled.has(`run-${REQUESTS - 1}`)).toBe(true);
+    expect(cancelled.has(`run-${REQUESTS - 1}`, { time: new Date() })).toBe(true);
     expect(pauses.pausedSteps(Orders.name)).toHaveLength(REQUESTS);
     await Promise.all([cancelled.stop(), pauses.stop()]);
   });
@@ -43,7 +43,7 @@ describe('reading what was cancelled and paused', () => {
     [
       'cancelled',
       (connection: FlowConnection, close: () => void): Promise<void> => {
-        const cancelled = new CancelledRuns(connection, names, silentLog);
+        const cancelled = new CancelledRuns(connection, names, Orders.retentionMs, silentLog);
         cancelled.onCancel(close);
         return cancelled.start();
       },
