@@ -13,7 +13,7 @@ export interface Chain {
 }
 
 export const ChainSchema = json<Chain>('Chain');
-export const EMPTY_CHAIN: Chain = { count: 0, hash: '', latest: [] };
+const EMPTY_CHAIN: Chain = { count: 0, hash: '', latest: [] };
 const LATEST = 12;
 
 /** Adds the operation's id to the chain. */
