@@ -1,8 +1,7 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampDate, timestampMs } from '@bufbuild/protobuf/wkt';
 import { DecodeError, EncodeError, NotFoundError, RedriveError, RunCancelledError } from '../../common/errors.js';
 import { DEAD_STREAM, deadFilter, FlowNames } from '../../common/names.js';
-import { DeadReason, type DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
+import type { DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { listMessages } from '../../stream/list-messages.js';
@@ -11,67 +10,13 @@ import type { FlowStreams } from '../runtime/flow-streams.js';
 import type { MessageSender } from '../runtime/message-sender.js';
 import { deathOf, discardDead, settlementKey, unmarkDead } from '../runs/run-record.js';
 import { RunStore } from '../runs/run-store.js';
+import { toEntry, type DeadLetterEntry } from './dead-letter-entry.js';
 import { decodeLetter } from './letter.js';
 import { Redrive } from './redrive.js';
 
+export type { DeadLetterEntry, DeadLetterError, DeadLetterReason } from './dead-letter-entry.js';
+
 const PREFIX = 'flow.dead.';
-
-/** Why a message lies in the dead letters. */
-export type DeadLetterReason =
-  | 'attempts-exhausted'
-  | 'terminal'
-  | 'undecodable'
-  | 'deliveries-exhausted'
-  | 'undeliverable-result'
-  | 'retention-exceeded'
-  | 'unknown';
-
-const REASONS = new Map<DeadReason, DeadLetterReason>([
-  [DeadReason.UNSPECIFIED, 'unknown'],
-  [DeadReason.ATTEMPTS_EXHAUSTED, 'attempts-exhausted'],
-  [DeadReason.TERMINAL, 'terminal'],
-  [DeadReason.UNDECODABLE, 'undecodable'],
-  [DeadReason.DELIVERIES_EXHAUSTED, 'deliveries-exhausted'],
-  [DeadReason.UNDELIVERABLE_RESULT, 'undeliverable-result'],
-  [DeadReason.RETENTION_EXCEEDED, 'retention-exceeded'],
-]);
-
-/** The error that sent a message to the dead letters. */
-export interface DeadLetterError {
-  readonly name: string;
-  readonly code: string;
-  readonly message: string;
-  readonly stack: string;
-  /** The errors that led to it, outermost first. */
-  readonly causes: readonly string[];
-}
-
-/** A message that a step gave up. */
-export interface DeadLetterEntry {
-  /** Identifies the letter to {@link DeadLetters}: flow, step, run and index. */
-  readonly id: string;
-  readonly flow: string;
-  readonly step: string;
-  readonly runId: string;
-  readonly index: string;
-  readonly reason: DeadLetterReason;
-  readonly error: DeadLetterError;
-  /** How often the message was delivered. */
-  readonly attempts: number;
-  /** When the message was published. */
-  readonly publishedAt: Date;
-  /** When the step gave it up. */
-  readonly deadAt: Date;
-  /** The message's own subject, stream and sequence. */
-  readonly subject: string;
-  readonly stream: string;
-  readonly sequence: number;
-  readonly headers: ReadonlyMap<string, readonly string[]>;
-  /** The message's bytes, as they were delivered; absent when the letter was redriven or discarded just now. */
-  readonly payload?: Uint8Array;
-  /** The process that gave it up. */
-  readonly instance: string;
-}
 
 /** Which dead letters are meant; every field narrows. */
 export interface DeadLetterFilter {
@@ -194,7 +139,7 @@ export class DeadLetters {
 
   private async open(message: StoredMessage): Promise<DeadLetterEntry> {
     const letter = decodeLetter(message);
-    return toEntry(message, letter, (await this.payloadOf(letter))?.data);
+    return toEntry(message.subject.slice(PREFIX.length), message, letter, (await this.payloadOf(letter))?.data);
   }
 
   /** A record that has no room for the change, or is not ours to read, must not keep the letter for ever. */
@@ -241,32 +186,4 @@ interface LetterPayload {
   readonly data: Uint8Array;
   /** Of the message that holds it, when that is not the letter itself. */
   readonly sequence?: number;
-}
-
-function toEntry(message: StoredMessage, letter: DeadLetter, payload: Uint8Array | undefined): DeadLetterEntry {
-  const { failure } = letter;
-  return {
-    id: message.subject.slice(PREFIX.length),
-    flow: letter.flow,
-    step: letter.step,
-    runId: letter.runId,
-    index: letter.index,
-    reason: REASONS.get(letter.reason) ?? 'unknown',
-    error: {
-      name: failure?.name ?? '',
-      code: failure?.code ?? '',
-      message: failure?.message ?? '',
-      stack: failure?.stack ?? '',
-      causes: failure?.causes ?? [],
-    },
-    attempts: letter.attempts,
-    publishedAt: letter.publishedAt === undefined ? message.time : timestampDate(letter.publishedAt),
-    deadAt: letter.deadAt === undefined ? message.time : new Date(timestampMs(letter.deadAt)),
-    subject: letter.subject,
-    stream: letter.stream,
-    sequence: Number(letter.sequence),
-    headers: new Map(letter.headers.map((header) => [header.name, header.values])),
-    ...(payload !== undefined && { payload }),
-    instance: letter.instance,
-  };
 }
