@@ -1,10 +1,4 @@
-import {
-  ClosedConnectionError,
-  DrainingConnectionError,
-  type Msg,
-  type MsgHdrs,
-  type NatsConnection,
-} from '@nats-io/transport-node';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { AckTimeoutError } from '../common/errors.js';
 import { readDeliveryInfo, type DeliveryInfo } from './delivery-info.js';
 
@@ -114,7 +108,7 @@ export class Delivery {
 
   /** Still being worked on: the server's ack wait starts anew. Nothing when the delivery is settled. */
   extend(): void {
-    if (!this.#settled) this.#say(PROGRESS);
+    if (!this.#settled) this.#raw.respond(PROGRESS);
   }
 
   get #parsed(): DeliveryInfo {
@@ -125,17 +119,7 @@ export class Delivery {
   #settle(payload: Uint8Array): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#say(payload);
-  }
-
-  #say(payload: Uint8Array): void {
-    try {
-      this.#raw.respond(payload);
-    } catch (error) {
-      // Closed for good, maybe by the application whose connection it is: nothing can be said any more, and the
-      // server delivers the message again after its ack wait.
-      if (!(error instanceof ClosedConnectionError || error instanceof DrainingConnectionError)) throw error;
-    }
+    this.#raw.respond(payload);
   }
 
   async #requestAck(timeoutMs: number): Promise<void> {

@@ -120,7 +120,7 @@ describe('the boot of an application', () => {
       }
     }
     class After {
-      @FlowStep({ flow: Changing, subject: 'changing.kept' })
+      @FlowStep({ flow: Changing })
       entry(text: string): string {
         return text;
       }
@@ -151,6 +151,7 @@ describe('the boot of an application', () => {
     expect(forgotten).toEqual([
       expect.stringMatching(/"FLOW_changing".*"step_removed".*step "removed".*3 messages waiting and 0 in hand/),
       expect.stringMatching(/"FLOW_changing_IN".*changing=2Egone.*step "entry".*1 messages waiting/),
+      expect.stringMatching(/"FLOW_changing_IN".*changing=2Ekept.*step "entry".*0 messages waiting/),
     ]);
     expect(await nats.streams.unfinished('FLOW_changing', 'step_removed')).toBe(3);
   });

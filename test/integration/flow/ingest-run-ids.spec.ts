@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DeadLetters, flow, FlowClient, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
+import { gate } from '../../support/gate.js';
 import { until } from '../../support/until.js';
 
 interface Order {
@@ -72,13 +73,15 @@ const Twins = flow('twins', { input: OrderSchema, output: Text });
 
 class TwinSteps {
   readonly ended: string[] = [];
+  rightMayGo = Promise.resolve();
 
   @FlowStep({ flow: Twins, subject: 'twins.order', input: OrderSchema, output: Text })
   left(): string {
     return 'left';
   }
   @FlowStep({ flow: Twins, subject: 'twins.>', input: OrderSchema, output: Text })
-  right(): string {
+  async right(): Promise<string> {
+    await this.rightMayGo;
     return 'right';
   }
   @FlowStep({ flow: Twins, after: ['left', 'right'] })
@@ -189,6 +192,16 @@ describe('the run of an external message', () => {
       expect(await run.status()).toMatchObject({ state: 'completed', pending: 0 });
     }
     expect(new Set(ended).size).toBe(41);
+
+    const open = gate();
+    app.get(TwinSteps).rightMayGo = open.opened;
+    await nats.streams.publish('twins.order', { id: 'half' }, { id: 'half' });
+    await until(() => ended.includes('half:left'), { what: 'the end of one half' });
+    const half = flows.run(Twins, 'half');
+    await until(async () => (await half.status()).pending === 1, { what: 'its record' });
+    expect((await half.status()).state).toBe('running');
+    open.open();
+    expect(await half.result()).toBe('right');
   });
 
   it('is one in each of several flows that listen to one subject and boot at once', async () => {

@@ -118,11 +118,14 @@ describe('the shutdown of an application', () => {
     const app = await startFlowApp(nats.url, [], { consume: false });
     const run = await app.get(FlowClient).start(Plain, 'x', { runId: 'nobody-works' });
     const result = expect(run.result()).rejects.toThrow(ConnectionError);
+    const states: string[] = [];
     const iteration = expect(
       (async () => {
-        for await (const status of run.watch()) expect(status.state).toBe('running');
+        for await (const { state } of run.watch()) states.push(state);
       })(),
     ).rejects.toThrow(ConnectionError);
+    // Both listen now and wait for news.
+    await until(() => states.length === 1, { what: 'the status' });
     await app[Symbol.asyncDispose]();
     await Promise.all([result, iteration]);
   });
