@@ -1,4 +1,5 @@
 import { callApi } from './jetstream-api.js';
+import { overReconnects } from './over-reconnects.js';
 import { toStoredMessage, type StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
@@ -13,7 +14,7 @@ export interface ListMessagesOptions {
 /**
  * The messages of a subject filter in the order of the stream, read from its leader one by one as they are
  * asked for (a third of a millisecond each), so that memory holds one and stopping early leaves nothing
- * behind. Messages stored while listing are included.
+ * behind. Messages stored while listing are included. A lost connection is waited for.
  *
  * @throws JetStreamRequestError when there is no such stream; ConnectionError when the server does not answer.
  */
@@ -24,11 +25,12 @@ export async function* listMessages(
   options: ListMessagesOptions = {},
 ): AsyncGenerator<StoredMessage, void, undefined> {
   const { limit = Number.POSITIVE_INFINITY, afterSequence = 0 } = options;
+  const what = `list "${filter}" of stream "${stream}"`;
   let sequence = afterSequence;
   for (let given = 0; given < limit; given++) {
     const query = { seq: sequence + 1, next_by_subj: filter };
-    const stored = await callApi(`list "${filter}" of stream "${stream}"`, () =>
-      connection.manager.streams.getMessage(stream, query),
+    const stored = await overReconnects(connection, what, () =>
+      callApi(what, () => connection.manager.streams.getMessage(stream, query)),
     );
     if (stored === null) return;
     sequence = stored.seq;

@@ -1,4 +1,5 @@
 import { ApiCode, callApi, isApiError } from './jetstream-api.js';
+import { overReconnects } from './over-reconnects.js';
 import { toStoredMessage, type StoredMessage } from './stored-message.js';
 import type { StreamConnection } from './stream-connection.js';
 
@@ -75,7 +76,9 @@ async function read(
   what: string,
 ): Promise<StoredMessage | undefined> {
   try {
-    const stored = await callApi(what, () => connection.manager.streams.getMessage(stream, query));
+    const stored = await overReconnects(connection, what, () =>
+      callApi(what, () => connection.manager.streams.getMessage(stream, query)),
+    );
     return stored === null ? undefined : toStoredMessage(stored);
   } catch (error) {
     if (isApiError(error, ApiCode.noMessageFound)) return undefined;
