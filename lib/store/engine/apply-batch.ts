@@ -76,11 +76,15 @@ export function applyBatch<State>(
   return { outcomes, write, hashes };
 }
 
-/** Tells the callers what became of their operations, once the batch is committed. */
-export function settle<State>(outcomes: readonly Applied<State>[]): void {
+/** Tells the callers what became of their operations, once the batch is committed, at that revision. */
+export function settle<State>(outcomes: readonly Applied<State>[], revision: number | undefined): void {
   for (const outcome of outcomes) {
-    if ('error' in outcome) outcome.operation.reject(outcome.error);
-    else outcome.operation.resolve(outcome.result);
+    if ('error' in outcome) {
+      outcome.operation.reject(outcome.error);
+      continue;
+    }
+    outcome.result.revision = revision;
+    outcome.operation.resolve(outcome.result);
   }
 }
 

@@ -39,6 +39,12 @@ export interface Begun<State> {
   readonly sending: Promise<WriteOutcome>;
 }
 
+/** A write that was applied. */
+export interface Written {
+  /** `undefined` when the reply was lost, and only what is stored now tells of it. */
+  readonly revision: number | undefined;
+}
+
 /** Told what happens; every method is called often. */
 export interface CommitMeter {
   conflict(): void;

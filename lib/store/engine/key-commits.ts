@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OutcomeUnknownError } from '../../common/errors.js';
 import { applyBatch, settle, type AppliedBatch } from './apply-batch.js';
 import { isPassing } from './bucket-request.js';
-import type { Base, Begun, CommitContext } from './commit-context.js';
+import type { Base, Begun, CommitContext, Written } from './commit-context.js';
 import type { PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import { countConflict, isBlamable, rejectUnknowable } from './operation-failures.js';
@@ -94,7 +94,7 @@ export class KeyCommits<State> {
       (outcome) => {
         if (outcome.kind !== 'stored' || performance.now() < this.contendedUntil) return this.finish(begun);
         this.context.remember(this.key, outcome.entry);
-        this.committed(begun.applied);
+        this.committed(begun.applied, outcome.entry.revision);
         this.next();
       },
       () => this.finish(begun),
@@ -146,11 +146,12 @@ export class KeyCommits<State> {
       const applied = begun?.applied ?? applyBatch(this.context.codec, this.key, base.entry, operations);
       if (applied.write === undefined) {
         // The answer may be older than who came while it was on its way; without a write, nothing proves that it still holds.
-        settle(applied.outcomes.filter(({ operation }) => asked.has(operation)));
+        const proven = applied.outcomes.filter(({ operation }) => asked.has(operation));
+        settle(proven, base.entry.revision);
         begun = base = undefined;
         continue;
       }
-      let written: boolean;
+      let written: Written | undefined;
       try {
         written = await this.write(base.entry, applied, begun);
       } catch (error) {
@@ -164,8 +165,8 @@ export class KeyCommits<State> {
         begun = base = undefined;
         continue;
       }
-      if (written) {
-        this.committed(applied);
+      if (written !== undefined) {
+        this.committed(applied, written.revision);
         return this.yieldWhenContended();
       }
       const { kind } = base;
@@ -203,12 +204,12 @@ export class KeyCommits<State> {
     return prepared;
   }
 
-  /** @returns whether the write was applied; `false`: another writer came first, and certainly ours will not count. */
+  /** @returns `undefined`: another writer came first, and certainly ours will not count. */
   private async write(
     base: StoredEntry,
     applied: AppliedBatch<State>,
     begun: Begun<State> | undefined,
-  ): Promise<boolean> {
+  ): Promise<Written | undefined> {
     const attempt = begun?.write ?? this.prepare(base, applied);
     let sending = begun?.sending;
     let pause: (() => Promise<void>) | undefined;
@@ -220,7 +221,7 @@ export class KeyCommits<State> {
       if (outcome.kind === 'stored') {
         this.lastWriteMs = performance.now() - started;
         this.context.remember(this.key, outcome.entry);
-        return true;
+        return outcome.entry;
       }
       this.context.forget(this.key);
       uncertain ||= outcome.kind === 'unknown';
@@ -230,7 +231,7 @@ export class KeyCommits<State> {
       const verdict = attempt.judge(now);
       if (verdict === 'applied') {
         this.context.remember(this.key, now);
-        return true;
+        return { revision: undefined };
       }
       if (verdict === 'not applied') return this.lost();
       if (verdict === 'unknowable') {
@@ -248,14 +249,14 @@ export class KeyCommits<State> {
     }
   }
 
-  private lost(): false {
+  private lost(): Written | undefined {
     for (const operation of this.batch) operation.sent = false;
-    return false;
+    return undefined;
   }
 
-  private committed(applied: AppliedBatch<State>): void {
+  private committed(applied: AppliedBatch<State>, revision: number | undefined): void {
     this.context.meter.committed(applied.outcomes.length);
-    settle(applied.outcomes);
+    settle(applied.outcomes, revision);
   }
 
   /**

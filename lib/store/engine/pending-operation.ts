@@ -25,6 +25,11 @@ export interface OperationResult<State> {
   readonly existed: boolean;
   /** Its idempotency key had been applied before; nothing was done. */
   readonly duplicate: boolean;
+  /**
+   * Of the write that committed it; of what was read, when nothing had to be written. Filled in at the end; `undefined`
+   * when the reply to the write was lost, and only what is stored tells that it was applied.
+   */
+  revision?: number | undefined;
 }
 
 /**
