@@ -245,7 +245,8 @@ export class ObjectStore<R extends AnyKvReducer> {
     await this.parts.close();
   }
 
-  private write(
+  /** @internal For the library's own objects: {@link modify} with all that is known of the outcome. */
+  write(
     name: string,
     key: StoreKey,
     options: WriteOptions & { readonly blind?: boolean },
