@@ -1,5 +1,6 @@
 import { Inject, type Abstract, type InjectionToken } from '@nestjs/common';
 import { classToken } from './common/class-token.js';
+import { experimentalDecorator } from './common/experimental-decorator.js';
 
 /**
  * Injection token of something that each connection has one of: the class itself for the default connection, a
@@ -14,5 +15,5 @@ export function getFlowToken<T>(type: Abstract<T>, key?: string): InjectionToken
  * the class as the parameter's type is enough.
  */
 export function InjectFlow(type: Abstract<object>, key?: string): ParameterDecorator & PropertyDecorator {
-  return Inject(getFlowToken(type, key));
+  return experimentalDecorator('InjectFlow', Inject(getFlowToken(type, key)));
 }

@@ -102,7 +102,7 @@ export class FlowOrchestrator
     const { claim, claims, explorer } = this.parts;
     const all = claims();
     FlowClaim.check(all);
-    const plans = planFlows(explorer.explore());
+    const plans = planFlows(explorer.explore(), explorer.problems());
     this.plans = plans.filter(({ graph }) => claim.ownerOf(graph.contract, all) === 'this');
     this.reportIdle(plans, all);
   }

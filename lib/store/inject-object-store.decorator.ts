@@ -1,4 +1,5 @@
 import { Inject } from '@nestjs/common';
+import { experimentalDecorator } from '../common/experimental-decorator.js';
 import { getObjectStoreToken, type KvObjectClass } from './object-store.tokens.js';
 
 /**
@@ -8,5 +9,5 @@ import { getObjectStoreToken, type KvObjectClass } from './object-store.tokens.j
  * @example constructor(@InjectObjectStore(AirportDelays) private readonly delays: ObjectStore<AirportDelays>) {}
  */
 export function InjectObjectStore(target: KvObjectClass, key?: string): ParameterDecorator & PropertyDecorator {
-  return Inject(getObjectStoreToken(target, key));
+  return experimentalDecorator('InjectObjectStore', Inject(getObjectStoreToken(target, key)));
 }

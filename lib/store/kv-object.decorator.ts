@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { MessageOf, MessageSchema } from '../codec/message-schema.js';
 import { ConfigurationError } from '../common/errors.js';
+import { experimentalDecorator } from '../common/experimental-decorator.js';
 import { resolveKvObject, type KvObjectOptions } from './engine/kv-object.options.js';
 import type { Changed, KeyParts } from './engine/kv-reducer.js';
 import type { KvObjectClass } from './object-store.tokens.js';
@@ -23,12 +24,12 @@ export interface ReducerOf<State> {
 export function KvObject<S extends MessageSchema>(
   options: KvObjectOptions<S>,
 ): (target: new (...args: never[]) => ReducerOf<MessageOf<S>>) => void {
-  return (target) => {
+  return experimentalDecorator('KvObject', (target) => {
     // Also done when the store is made, with the module's defaults; a mistake should show where it is written.
     resolveKvObject(`@KvObject of ${target.name}`, options);
     Injectable()(target);
     Reflect.defineMetadata(METADATA, options, target);
-  };
+  });
 }
 
 /** The options a class was decorated with. @throws ConfigurationError when it was not. */

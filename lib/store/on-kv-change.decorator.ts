@@ -1,3 +1,4 @@
+import { experimentalDecorator } from '../common/experimental-decorator.js';
 import type { KeyPattern, AnyKvReducer, KeyOf, StateOf } from './engine/kv-reducer.js';
 import type { KeyEvent } from './engine/watch-events.js';
 import type { KvObjectClass } from './object-store.tokens.js';
@@ -45,10 +46,10 @@ export function OnKvChange<R extends AnyKvReducer>(
   target: KvObjectClass<R>,
   options: OnKvChangeOptions<R> = {},
 ): KvChangeMethodDecorator<StateOf<R>> {
-  return (prototype, methodName) => {
+  return experimentalDecorator<KvChangeMethodDecorator<StateOf<R>>>('OnKvChange', (prototype, methodName) => {
     const before = (Reflect.getOwnMetadata(METADATA, prototype, methodName) as unknown[] | undefined) ?? [];
     Reflect.defineMetadata(METADATA, [...before, { target, options }], prototype, methodName);
-  };
+  });
 }
 
 /** What `@OnKvChange` says about a method, inherited decorators included; once per decorator. */

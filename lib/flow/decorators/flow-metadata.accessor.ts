@@ -11,6 +11,11 @@ export class FlowMetadataAccessor {
     return Reflect.getMetadata(FlowMetadataKey.contract, type) as FlowContract | undefined;
   }
 
+  /** Whether the class itself has `@Flow`, not a base class. */
+  isFlow(type: object): boolean {
+    return Reflect.hasOwnMetadata(FlowMetadataKey.contract, type);
+  }
+
   /** The options of each `@FlowStep` on a method; more than one is a mistake that the boot check reports. */
   stepsOf(prototype: object, methodName: string): readonly FlowStepOptions[] {
     return (Reflect.getMetadata(FlowMetadataKey.steps, prototype, methodName) as FlowStepOptions[] | undefined) ?? [];

@@ -1,4 +1,5 @@
 import type { MessageSchema } from '../../codec/message-schema.js';
+import { experimentalDecorator } from '../../common/experimental-decorator.js';
 import { FlowMetadataKey } from './flow-metadata.js';
 import type { FlowStepOptions } from './flow-step.options.js';
 import { NestMetadataKey } from './nest-metadata.js';
@@ -18,10 +19,10 @@ import type { StepMethodDecorator } from './step-method.js';
 export function FlowStep<I extends MessageSchema = MessageSchema, O extends MessageSchema = MessageSchema>(
   options: FlowStepOptions<I, O> = {},
 ): StepMethodDecorator<I, O> {
-  return (target, methodName) => {
+  return experimentalDecorator<StepMethodDecorator<I, O>>('FlowStep', (target, methodName) => {
     const before = (Reflect.getOwnMetadata(FlowMetadataKey.steps, target, methodName) as unknown[] | undefined) ?? [];
     Reflect.defineMetadata(FlowMetadataKey.steps, [...before, options], target, methodName);
     // Steps are entered by messages as controllers are by requests; Nest treats their enhancers alike when told.
     Reflect.defineMetadata(NestMetadataKey.entryProvider, true, target.constructor);
-  };
+  });
 }

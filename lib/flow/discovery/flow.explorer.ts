@@ -25,12 +25,26 @@ export class FlowExplorer {
 
   /** All steps, in the order of modules, providers and methods. Problems are not thrown but told in them. */
   explore(): DiscoveredStep[] {
-    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
-    const hosts = wrappers.map(hostOf).filter((host) => host !== undefined);
+    const hosts = this.hosts();
     return hosts.flatMap((host) => {
       const isShared = hosts.some((other) => other !== host && other.prototype === host.prototype);
       return this.stepsOf(host, isShared ? ` in ${host.wrapper.host?.name ?? 'an unnamed module'}` : '');
     });
+  }
+
+  /** What is wrong with classes that have `@Flow`, one sentence each. */
+  problems(): string[] {
+    const empty = this.hosts().filter(
+      (host) => this.metadata.isFlow(host.prototype.constructor) && this.stepsOf(host, '').length === 0,
+    );
+    return [...new Set(empty.map(({ prototype }) => prototype.constructor))].map(
+      ({ name }) => `${name} has @Flow, but no method with @FlowStep: decorate its steps, or take @Flow away.`,
+    );
+  }
+
+  private hosts(): Host[] {
+    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    return wrappers.map(hostOf).filter((host) => host !== undefined);
   }
 
   private stepsOf({ wrapper, prototype }: Host, suffix: string): DiscoveredStep[] {

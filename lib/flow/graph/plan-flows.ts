@@ -15,10 +15,14 @@ export interface FlowPlan<S extends DeclaredStep> {
 /**
  * Groups an application's steps by flow and builds the graph of each.
  *
+ * @param known problems that whoever found the steps has told already
  * @throws ConfigurationError with every problem of every flow and step, each naming its flow and place.
  */
-export function planFlows<S extends DeclaredStep>(declaredSteps: readonly S[]): FlowPlan<S>[] {
-  const problems: string[] = [];
+export function planFlows<S extends DeclaredStep>(
+  declaredSteps: readonly S[],
+  known: readonly string[] = [],
+): FlowPlan<S>[] {
+  const problems: string[] = [...known];
   const flows = new Map<string, { contract: FlowContract; definitions: StepDefinition[]; declared: Map<string, S> }>();
   for (const declared of declaredSteps) {
     const { definition, problems: own } = normalizeStep(declared);

@@ -2,6 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import {
   ConfigurationError,
+  Flow,
   flow,
   FlowClient,
   FlowModule,
@@ -64,6 +65,13 @@ class WrongSteps {
   }
 }
 
+@Flow(First)
+class EmptySteps {
+  one(text: string): string {
+    return text;
+  }
+}
+
 describe('the boot of an application', () => {
   const nats = useFlowServer();
 
@@ -75,7 +83,7 @@ describe('the boot of an application', () => {
 
   it('fails with every problem of every flow, and makes nothing', async () => {
     await using server = await EmbeddedNatsServer.start();
-    const error = await startFlowApp(server.url, [WrongSteps, SecondSteps]).then(
+    const error = await startFlowApp(server.url, [WrongSteps, SecondSteps, EmptySteps]).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
@@ -87,6 +95,7 @@ describe('the boot of an application', () => {
       /subject "flow\.own" begins with "flow\."/,
       /step name "only" is used 2 times/,
       /"homeless".*belongs to no flow/,
+      /EmptySteps has @Flow, but no method with @FlowStep/,
     ]) {
       expect(message).toMatch(problem);
     }
