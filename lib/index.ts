@@ -43,7 +43,10 @@ export type { KvChangeMethodDecorator, OnKvChangeOptions } from './store/on-kv-c
 export { getObjectStoreToken } from './store/object-store.tokens.js';
 export type { KvObjectClass } from './store/object-store.tokens.js';
 export { ObjectStore } from './store/engine/object-store.js';
-export type { BucketStatus, ListOptions, Modified, ReadOptions } from './store/engine/object-store.js';
+export type { BucketStatus, ListOptions, ReadOptions } from './store/engine/object-store.js';
+export type { Modified } from './store/engine/modified.js';
+export type { TransactionFunction } from './store/engine/transaction-function.js';
+export type { TransactionOptions } from './store/engine/transactions.js';
 export { REMOVED, UNCHANGED } from './store/engine/change.js';
 export type {
   AnyKvReducer,

@@ -10,6 +10,8 @@ export interface BucketOptions {
   readonly maxBytes: number | undefined;
   /** Entries may have a time to live of their own. */
   readonly entryTtl: boolean;
+  /** Several keys may be written at once. */
+  readonly transactions: boolean;
   /** How long traces of deleted and expired entries stay. */
   readonly cleanupMs: number | undefined;
 }

@@ -1,5 +1,6 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { bulkhead } from 'cockatiel';
+import { unlessLost } from '../../connection/unless-lost.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { bucketRequest } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
@@ -38,9 +39,11 @@ export class BucketReader {
     const direct = consistency === 'any' && this.allowsDirect;
     return this.limit.execute(() =>
       bucketRequest(what, () =>
-        direct
-          ? manager.direct.getMessage(this.layout.stream, query)
-          : manager.streams.getMessage(this.layout.stream, query),
+        unlessLost(this.connection, what, () =>
+          direct
+            ? manager.direct.getMessage(this.layout.stream, query)
+            : manager.streams.getMessage(this.layout.stream, query),
+        ),
       ),
     );
   }

@@ -28,6 +28,8 @@ export interface WriteDetails {
   readonly hashes: readonly Buffer[];
   /** Milliseconds after which the entry expires. */
   readonly ttlMs: number | undefined;
+  /** Of the data, when it was not encoded just now. @default the writer's */
+  readonly schemaVersion?: number;
 }
 
 /** What became of one sending of a write. */
@@ -68,10 +70,10 @@ export class EntryWriter {
     key: string,
     base: StoredEntry,
     data: Uint8Array | undefined,
-    { purge, hashes, ttlMs }: WriteDetails,
+    { purge, hashes, ttlMs, schemaVersion = this.options.schemaVersion }: WriteDetails,
   ): PreparedWrite {
     const commit = this.writer.next();
-    const { contentType, schemaVersion, remember } = this.options;
+    const { contentType, remember } = this.options;
     const writers = base.writers.with(this.writer.id, commit);
     const applied = base.applied.with(hashes, remember, Date.now());
     const headers: [string, string][] = [[FlowHeader.writers, writers.text]];
@@ -93,12 +95,11 @@ export class EntryWriter {
       writers,
       schemaVersion,
     });
+    const subject = this.subjectPrefix + this.layout.subject(key);
     return new PreparedWrite(
-      () =>
-        this.connection.publisher.publish(this.subjectPrefix + this.layout.subject(key), data ?? EMPTY, {
-          headers,
-          expectLastSubjectSequence: base.revision,
-        }),
+      this.connection,
+      key,
+      { subject, data: data ?? EMPTY, headers, expected: base.revision },
       base,
       after,
       this.writer.id,
@@ -112,22 +113,35 @@ export class EntryWriter {
   }
 }
 
+/** A write as a message. */
+export interface EntryMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: readonly (readonly [string, string])[];
+  /** The key's revision that it is for. */
+  readonly expected: number;
+}
+
 const EMPTY = new Uint8Array(0);
 
 /** One write: may be sent several times, is stored at most once. */
 export class PreparedWrite {
   constructor(
-    private readonly publish: () => Promise<{ readonly sequence: number }>,
+    private readonly connection: StoreConnection,
+    readonly key: string,
+    readonly message: EntryMessage,
     private readonly base: StoredEntry,
-    private readonly after: (revision: number) => StoredEntry,
+    /** The entry, once it is stored at that revision. */
+    readonly entryAt: (revision: number) => StoredEntry,
     private readonly writerId: string,
     private readonly commit: number,
   ) {}
 
   /** @throws FlowError when the server refuses the write for good. */
   send(): Promise<WriteOutcome> {
-    return this.publish().then(
-      ({ sequence }) => ({ kind: 'stored', entry: this.after(sequence) }),
+    const { subject, data, headers, expected } = this.message;
+    return this.connection.publisher.publish(subject, data, { headers, expectLastSubjectSequence: expected }).then(
+      ({ sequence }) => ({ kind: 'stored', entry: this.entryAt(sequence) }),
       (error: unknown) => {
         if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
         if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };

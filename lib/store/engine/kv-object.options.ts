@@ -30,6 +30,10 @@ export interface KvObjectOptions<S extends MessageSchema = MessageSchema> {
    */
   readonly entryTtl?: boolean;
   /**
+   * Allows `transaction`. Needs nats-server 2.12; not together with `entryTtl`. @default false
+   */
+  readonly transactions?: boolean;
+  /**
    * What is left of deleted entries is removed after this, so that a bucket of short-lived keys does not grow; and an entry
    * that expires, by its own time or the bucket's, leaves a trace for as long, by which watches tell of it. The trace of a
    * deletion expires too, so it takes twice as long, and watches tell that the key is deleted a second time. It holds the
@@ -112,6 +116,7 @@ const optionsSchema = z.strictObject({
   description: z.string().optional(),
   ttl: durationSchema.refine((ttl) => ttl >= 1_000, { error: 'is shorter than a second' }).optional(),
   entryTtl: z.boolean().default(false),
+  transactions: z.boolean().default(false),
   cleanupTtl: durationSchema.refine((ttl) => ttl >= 60_000, { error: 'is shorter than a minute' }).optional(),
   history: count().max(64).optional(),
   replicas: count().max(5).optional(),
@@ -157,6 +162,7 @@ export function resolveKvObject<S extends MessageSchema>(
       maxValueBytes: valid.maxValueBytes,
       maxBytes: valid.maxBytes,
       entryTtl: valid.entryTtl,
+      transactions: valid.transactions,
       cleanupMs: valid.cleanupTtl,
     },
     remember: { count: valid.remember.count, ageMs: valid.remember.age },

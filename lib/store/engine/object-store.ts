@@ -1,15 +1,19 @@
 import type { Observable } from 'rxjs';
+import { ConfigurationError } from '../../common/errors.js';
 import type { Consistency } from './bucket-reader.js';
-import { REMOVED, UNCHANGED, type ChangeFunction } from './change.js';
-import type { AnyKvReducer, Changed, InputOf, KeyOf, KeyPattern, KeyRef, KvReducer, StateOf } from './kv-reducer.js';
+import type { ChangeFunction, REMOVED, UNCHANGED } from './change.js';
+import type { AnyKvReducer, InputOf, KeyOf, KeyPattern, KeyRef, KvReducer, StateOf } from './kv-reducer.js';
 import type { WriteOptions } from './operation-queue.js';
 import type { OperationResult } from './pending-operation.js';
 import type { StoreEntry, WatchEvent } from './store-entry.js';
 import { StoreKey } from './store-key.js';
 import type { StoreParts } from './store-parts.js';
+import { toChange, type Modified } from './modified.js';
 import { toEvent, watchEvents, type WatchOptions } from './watch-events.js';
 import { listRevisions } from './bucket-listing.js';
 import { toObservable } from './to-observable.js';
+import { toChanges, type TransactionFunction } from './transaction-function.js';
+import type { TransactionOptions } from './transactions.js';
 
 export interface ReadOptions {
   /**
@@ -25,9 +29,6 @@ export interface ListOptions {
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal;
 }
-
-/** What a `modify` function may return: a new state, nothing when it changed the draft, or what to do instead. */
-export type Modified<State> = Changed<State> | typeof UNCHANGED | typeof REMOVED;
 
 /** What a bucket holds. */
 export interface BucketStatus {
@@ -91,12 +92,33 @@ export class ObjectStore<R extends AnyKvReducer> {
   ): Promise<StateOf<R> | (Extract<M, typeof UNCHANGED | typeof REMOVED> extends never ? never : undefined)> {
     const { state } = await this.write('modify', this.keyOf(key), options, (before) => {
       const draft = before ?? this.reducer.empty(key);
-      const changed: unknown = change(draft, { exists: before !== undefined });
-      if (changed === UNCHANGED) return { kind: 'keep' };
-      if (changed === REMOVED) return { kind: 'remove', purge: false };
-      return { kind: 'write', state: (changed as StateOf<R> | undefined) ?? draft };
+      return toChange(change(draft, { exists: before !== undefined }), draft);
     });
     return state as StateOf<R>;
+  }
+
+  /**
+   * Changes several entries at once: all of it is stored, or nothing, and only if none of them was written since it was
+   * read. For objects with `transactions`. `change` gets a draft of each, and returns nothing, or for each key what a
+   * `modify` function may return. It may run several times; the last run counts. What it leaves `UNCHANGED` is written again as
+   * it is, unless everything is. A key that others change all the time makes it wait: `update` is for those.
+   *
+   * @returns the states after it, of one moment.
+   * @throws ConfigurationError without the option, or with a key twice; what `change` throws; else as {@link update}.
+   */
+  async transaction(
+    keys: readonly KeyOf<R>[],
+    change: TransactionFunction<StateOf<R>>,
+    options: TransactionOptions = {},
+  ): Promise<(StateOf<R> | undefined)[]> {
+    const { transactions } = this.parts;
+    if (transactions === undefined)
+      throw new ConfigurationError(`Bucket "${this.bucket}"`, ['transaction needs transactions: true in @KvObject']);
+    const texts = keys.map((key) => this.keyOf(key).text);
+    const empty = (index: number): StateOf<R> => this.reducer.empty(keys[index] as KeyOf<R>);
+    return this.parts.observe('transaction', texts.join(' '), () =>
+      transactions.run(texts, toChanges(change, empty), options),
+    );
   }
 
   /** Sets the state of `key` to the empty state, whatever is stored there. @returns that state. */

@@ -4,13 +4,20 @@ import { CancelledError } from '../../common/errors.js';
  * The outcome of `promise`, or a `CancelledError` as soon as `signal` aborts. What the promise stands for goes on; only
  * nobody waits for it any more.
  *
- * @param what for the error: `read of "SFO"`
+ * @param what for the error: `read of "SFO"`, or what says so by then
  */
-export async function orAborted<T>(promise: Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
+export async function orAborted<T>(
+  promise: Promise<T>,
+  what: string | (() => string),
+  signal: AbortSignal | undefined,
+): Promise<T> {
   if (signal === undefined) return promise;
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(new CancelledError(`The ${what}`, { cause: signal.reason }));
+    onAbort = () => {
+      const label = typeof what === 'string' ? what : what();
+      reject(new CancelledError(`The ${label}`, { cause: signal.reason }));
+    };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
   });

@@ -31,6 +31,7 @@ export async function provisionBucket(
   const { capabilities } = connection;
   // Old servers take these settings, and ignore them.
   if (options.entryTtl || options.cleanupMs !== undefined) capabilities.require('messageTtl');
+  if (options.transactions) capabilities.require('atomicBatch');
   const layout = new BucketLayout(options.bucket);
   const what = `provision bucket "${options.bucket}"`;
   let info = await findStream(connection, layout.stream, what);
@@ -52,10 +53,17 @@ export async function provisionBucket(
 }
 
 function checked(options: BucketOptions, provisioned: ProvisionedBucket): ProvisionedBucket {
-  if (!options.entryTtl || provisioned.history === 1) return provisioned;
-  throw new ConfigurationError(`Bucket "${options.bucket}"`, [
-    `entryTtl needs a history of 1, and the bucket has ${provisioned.history}; behind an expired revision an older one would come back`,
-  ]);
+  const problems: string[] = [];
+  if (options.entryTtl && provisioned.history !== 1)
+    problems.push(
+      `entryTtl needs a history of 1, and the bucket has ${provisioned.history}; behind an expired revision an older one would come back`,
+    );
+  if (options.entryTtl && options.transactions)
+    problems.push(
+      'transactions and entryTtl do not go together; what a transaction keeps is written again, and its time would be lost',
+    );
+  if (problems.length === 0) return provisioned;
+  throw new ConfigurationError(`Bucket "${options.bucket}"`, problems);
 }
 
 async function findStream(connection: StoreConnection, stream: string, what: string): Promise<StreamInfo | undefined> {
@@ -124,6 +132,9 @@ function differences(config: StreamConfig, options: BucketOptions): Difference[]
   );
   compare('entryTtl', config.allow_msg_ttl ?? false, options.entryTtl || undefined, (allow_msg_ttl) => ({
     allow_msg_ttl,
+  }));
+  compare('transactions', config.allow_atomic ?? false, options.transactions || undefined, (allow_atomic) => ({
+    allow_atomic,
   }));
   compare('cleanupTtl (ms)', millis(config.subject_delete_marker_ttl ?? 0), options.cleanupMs, (cleanupMs) => ({
     allow_msg_ttl: true,

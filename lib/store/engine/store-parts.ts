@@ -8,7 +8,7 @@ import type { BucketLayout } from './bucket-layout.js';
 import { BucketReader } from './bucket-reader.js';
 import { bucketRequest, isPassing } from './bucket-request.js';
 import type { BucketWatchOptions } from './bucket-watch.js';
-import type { Belief } from './commit-context.js';
+import type { Belief, CommitContext } from './commit-context.js';
 import { EntryWriter } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import type { ResolvedKvObject } from './kv-object.options.js';
@@ -23,6 +23,7 @@ import type { StateCodec } from './state-codec.js';
 import type { StoreConnection } from './store-connection.js';
 import { ABSENT, type StoredEntry } from './stored-entry.js';
 import { KeySpace } from './store-key.js';
+import { Transactions } from './transactions.js';
 
 /** What an `ObjectStore` is made of. */
 export interface StorePartsInit<R extends AnyKvReducer> {
@@ -47,6 +48,8 @@ export class StoreParts<R extends AnyKvReducer> {
   readonly reader: BucketReader;
   readonly remembered: RememberedEntries;
   readonly queue: OperationQueue<StateOf<R>>;
+  /** Where the object allows them. */
+  readonly transactions: Transactions<StateOf<R>> | undefined;
   private closed = false;
   private readonly absence = new AbsenceGuess();
   private readonly watches = new Set<() => void>();
@@ -71,22 +74,22 @@ export class StoreParts<R extends AnyKvReducer> {
     const { cleanupMs } = settings.bucket;
     const { history } = provisioned;
     const entries = { contentType: codec.contentType, schemaVersion, remember, cleanupMs, history };
-    this.queue = new OperationQueue(
-      {
-        bucket: layout.bucket,
-        codec,
-        writer: new EntryWriter(connection, layout, entries),
-        backoff: settings.backoff,
-        recall: (key) => this.recall(key),
-        remember: (key, entry) => this.remembered.set(key, entry),
-        forget: (key) => this.remembered.forget(key),
-        read: (key) => this.readForWrite(key),
-        isClosed: () => connection.status === 'closed',
-        meter,
-      },
-      settings.queue,
-      (by) => meter.queued(by),
-    );
+    const newWriter = (): EntryWriter => new EntryWriter(connection, layout, entries);
+    const context: CommitContext<StateOf<R>> = {
+      bucket: layout.bucket,
+      codec,
+      writer: newWriter(),
+      backoff: settings.backoff,
+      recall: (key) => this.recall(key),
+      remember: (key, entry) => this.remembered.set(key, entry),
+      forget: (key) => this.remembered.forget(key),
+      read: (key) => this.readForWrite(key),
+      isClosed: () => connection.status === 'closed',
+      meter,
+    };
+    this.queue = new OperationQueue(context, settings.queue, (by) => meter.queued(by));
+    if (settings.bucket.transactions)
+      this.transactions = new Transactions({ connection, context, limits: settings.queue, newWriter });
     this.unlisten = connection.onStatus((status) => {
       if (status !== 'connected') this.remembered.forgetAll();
     });
@@ -167,7 +170,7 @@ export class StoreParts<R extends AnyKvReducer> {
   async close(): Promise<void> {
     this.closed = true;
     for (const end of this.watches) end();
-    await this.queue.close();
+    await Promise.all([this.queue.close(), this.transactions?.close()]);
     this.unlisten();
   }
 }

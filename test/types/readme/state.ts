@@ -98,6 +98,14 @@ export class DelayReports {
     await this.delays.update(sfo, flight, { ttl: '2h' });
   }
 
+  async move(from: { iata: string }, to: { iata: string }): Promise<void> {
+    await this.delays.transaction([from, to], ([one, other]) => {
+      if (!one || !other) return;
+      other.flights += one.flights;
+      one.flights = 0;
+    });
+  }
+
   changes(): Observable<WatchEvent<Delays>> {
     return this.delays.observe({ iata: 'SFO' });
   }
