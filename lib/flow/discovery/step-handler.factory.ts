@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ContextIdFactory, ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import { ApplicationConfig, ContextIdFactory, ExternalContextCreator, ModuleRef } from '@nestjs/core';
+import { findEnhancers } from './bound-enhancers.js';
 import type { DiscoveredStep } from './discovered-step.js';
 import { isController, type InstanceWrapper } from './instance-wrapper.js';
 import { declareArguments } from './step-arguments.js';
@@ -16,7 +17,10 @@ import { createPipeline } from './step-pipeline.js';
  */
 @Injectable()
 export class StepHandlerFactory {
-  constructor(private readonly external: ExternalContextCreator) {}
+  constructor(
+    private readonly external: ExternalContextCreator,
+    private readonly config: ApplicationConfig,
+  ) {}
 
   /** Call it once the application's providers exist, from `onModuleInit` on. */
   create(step: DiscoveredStep): StepHandler {
@@ -24,10 +28,10 @@ export class StepHandlerFactory {
     const moduleRef = moduleRefOf(wrapper);
     const inquirerId = inquirerOf(wrapper);
     const isPerMessage = wrapper.isTransient || !wrapper.isDependencyTreeStatic();
-    const provided = declareArguments(step);
+    const found = { methodName, where, enhancers: findEnhancers(this.config, step), provided: declareArguments(step) };
     if (!isPerMessage) {
       const instance = wrapper.instance as object;
-      return createPipeline(this.external, { instance, methodName, where, provided, inquirerId });
+      return createPipeline(this.external, { ...found, instance, inquirerId });
     }
 
     return async (input, ctx) => {
@@ -40,7 +44,7 @@ export class StepHandlerFactory {
       moduleRef.registerRequestByContextId(injected, contextId);
       const token = wrapper.token as Parameters<ModuleRef['resolve']>[0];
       const instance: object = await moduleRef.resolve(token, contextId, { strict: true });
-      const target = { instance, methodName, where, provided, contextId, inquirerId: inquirerId ?? wrapper.id };
+      const target = { ...found, instance, contextId, inquirerId: inquirerId ?? wrapper.id };
       return createPipeline(this.external, target)(input, ctx);
     };
   }

@@ -3,6 +3,7 @@ import { isObservable } from 'rxjs';
 import { TerminalError } from '../../common/errors.js';
 import type { FlowContext } from '../flow-context.js';
 import { RetryLater } from '../retry-later.error.js';
+import type { BoundEnhancers } from './bound-enhancers.js';
 import { FLOW_CONTEXT_TYPE } from './flow-context-type.js';
 import { completeArguments, STEP_ARGUMENTS_KEY, stepArguments } from './step-arguments.js';
 import type { StepHandler } from './step-handler.js';
@@ -17,6 +18,8 @@ export interface PipelineTarget {
   readonly where: string;
   /** Indexes of the parameters that Nest provides, from `declareArguments`. */
   readonly provided: ReadonlySet<number>;
+  /** What there is for the method; the stages of others are left out. */
+  readonly enhancers: BoundEnhancers;
   /** The request the instance belongs to; absent for an instance that lives as long as the application. */
   readonly contextId?: ContextId | undefined;
   /** The provider by which Nest finds the instance's module and enhancers, when it cannot by the instance alone. */
@@ -31,33 +34,39 @@ export interface PipelineTarget {
  * only looked at: here a filter that gives `undefined`, at once or by a promise, has not handled the error.
  */
 export function createPipeline(external: ExternalContextCreator, target: PipelineTarget): StepHandler {
-  const { instance, methodName, where, provided } = target;
+  const { instance, methodName, where, provided, enhancers } = target;
   const method = methodOf(instance, methodName);
 
-  const stage = (callback: Callback, stages: Stages, withPipes = false): ReturnType<ExternalContextCreator['create']> =>
+  const stage = (
+    callback: Callback,
+    stages: Stages,
+    onArguments = false,
+  ): ReturnType<ExternalContextCreator['create']> =>
     external.create(
       instance,
       actingAs(method, callback),
       methodName,
-      withPipes ? STEP_ARGUMENTS_KEY : undefined,
-      withPipes ? stepArguments : undefined,
+      onArguments ? STEP_ARGUMENTS_KEY : undefined,
+      onArguments ? stepArguments : undefined,
       target.contextId,
       target.inquirerId,
       stages,
       FLOW_CONTEXT_TYPE,
     );
 
-  const pipes = stage((...args) => args, { guards: false, interceptors: false, filters: false }, true);
-  const call = async (input: unknown, ctx: FlowContext): Promise<unknown> => {
-    const resolved = (await pipes(input, ctx)) as unknown[];
-    const args = completeArguments(resolved, provided, ctx);
-    return refuseManyResults(await method.apply(instance, args), where);
+  const withPipes = (): StepHandler => {
+    const pipes = stage((...args) => args, { guards: false, interceptors: false, filters: false }, true);
+    return async (input, ctx) => {
+      const resolved = (await pipes(input, ctx)) as unknown[];
+      const args = completeArguments(resolved, provided, ctx);
+      return refuseManyResults(await method.apply(instance, args), where);
+    };
   };
-  const guarded = stage((input, ctx) => call(input, ctx as FlowContext), {
-    guards: true,
-    interceptors: true,
-    filters: false,
-  });
+  const plain: StepHandler = async (input, ctx) => refuseManyResults(await method.call(instance, input, ctx), where);
+  const call = enhancers.onArguments ? withPipes() : plain;
+  const guarded = enhancers.onCall
+    ? stage((input, ctx) => call(input, ctx as FlowContext), { guards: true, interceptors: true, filters: false })
+    : call;
   const filters = stage(rethrowThird, { guards: false, interceptors: false, filters: true });
 
   return async (input, ctx) => {
