@@ -4,7 +4,7 @@ import { CancelledError, ConfigurationError } from '../../common/errors.js';
 import { FlowNames, runIdProblem } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { FlowContract } from '../contract.js';
-import { pauseRequest } from '../control/pause-control.js';
+import { listPauses, pauseRequest, type Pause } from '../control/pause-control.js';
 import { newRun } from '../runs/run-record.js';
 import type { FlowStreams } from '../runtime/flow-streams.js';
 import type { MessageSender } from '../runtime/message-sender.js';
@@ -93,6 +93,12 @@ export class FlowClient {
    */
   resume(contract: FlowContract, step?: string): Promise<void> {
     return this.requestPause(contract, step, false);
+  }
+
+  /** Everything that is paused now: flows, and steps by themselves, the longest paused first. */
+  async paused(): Promise<Pause[]> {
+    await this.streams.provisionShared();
+    return listPauses(this.connection);
   }
 
   private async requestPause({ name }: FlowContract, step: string | undefined, paused: boolean): Promise<void> {

@@ -10,11 +10,12 @@ import {
 } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import type { StoredMessage } from '../../stream/stream-reader.js';
+import { listMessages, type StoredMessage } from '../../stream/stream-reader.js';
 import type { SubjectWatch } from '../../stream/subject-watch.js';
 import { followFromStart } from './follow-from-start.js';
 
 const PAUSED = new TextEncoder().encode('paused');
+const NOTHING: ReadonlySet<string> = new Set();
 const RUNNING = new TextEncoder().encode('running');
 
 /**
@@ -47,13 +48,13 @@ export class PauseControl {
   }
 
   isPaused(flow: string, step: string): boolean {
-    const paused = this.paused.get(flow);
-    return paused !== undefined && (paused.has(ALL_STEPS) || paused.has(step));
+    const paused = this.pausesOf(flow);
+    return paused.has(ALL_STEPS) || paused.has(step);
   }
 
-  /** The steps of a flow that are paused by name, whether or not it has them. */
-  pausedSteps(flow: string): string[] {
-    return [...(this.paused.get(flow) ?? [])].filter((step) => step !== ALL_STEPS);
+  /** What is paused of a flow by name: steps, whether or not it has them, and {@link ALL_STEPS}. */
+  pausesOf(flow: string): ReadonlySet<string> {
+    return this.paused.get(flow) ?? NOTHING;
   }
 
   /** Calls `listener` after every change. */
@@ -69,10 +70,34 @@ export class PauseControl {
     const { flow, step } = pausedBy(message.subject);
     const paused = this.paused.get(flow) ?? new Set();
     this.paused.set(flow, paused);
-    if (Buffer.from(message.data).equals(PAUSED)) paused.add(step);
+    if (isPause(message)) paused.add(step);
     else paused.delete(step);
     for (const listener of this.listeners) listener();
   }
+}
+
+function isPause({ data }: StoredMessage): boolean {
+  return Buffer.from(data).equals(PAUSED);
+}
+
+/** A flow or step that is paused. */
+export interface Pause {
+  readonly flow: string;
+  /** Absent when the whole flow is paused. */
+  readonly step?: string;
+  /** When it was paused last. */
+  readonly since: Date;
+}
+
+/** What is paused now of all flows, by what their streams' leader has. */
+export async function listPauses(connection: FlowConnection): Promise<Pause[]> {
+  const pauses: Pause[] = [];
+  for await (const message of listMessages(connection, CONTROL_STREAM, PAUSE_FILTER)) {
+    if (!isPause(message)) continue;
+    const { flow, step } = pausedBy(message.subject);
+    pauses.push({ flow, ...(step !== ALL_STEPS && { step }), since: message.time });
+  }
+  return pauses;
 }
 
 /** A message that pauses or resumes. */

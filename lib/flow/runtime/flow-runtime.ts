@@ -1,5 +1,4 @@
 import { ConfigurationError, RunCancelledError } from '../../common/errors.js';
-import { didYouMean } from '../../common/did-you-mean.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
@@ -8,6 +7,7 @@ import type { FlowMeter } from '../../telemetry/metrics.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import { CancelledRuns } from '../control/cancelled-runs.js';
 import type { PauseControl } from '../control/pause-control.js';
+import { PauseReport } from '../control/pause-report.js';
 import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
 import type { FlowGraph } from '../graph/flow-graph.js';
 import type { StepNode } from '../graph/step-node.js';
@@ -43,7 +43,7 @@ export class FlowRuntime {
   private readonly cancelled: CancelledRuns;
   private workers: StepWorker[] = [];
   private fedBy: readonly StepSource[] = [];
-  private unknownPauses: ReadonlySet<string> = new Set();
+  private readonly pauses: PauseReport;
 
   constructor(
     readonly graph: FlowGraph,
@@ -51,6 +51,7 @@ export class FlowRuntime {
     private readonly host: FlowHost,
   ) {
     this.names = new FlowNames(graph.contract.name);
+    this.pauses = new PauseReport(graph.contract.name, new Set(graph.steps.keys()), host.log);
     this.cancelled = new CancelledRuns(host.connection, this.names, graph.contract.retentionMs, host.log);
   }
 
@@ -137,23 +138,10 @@ export class FlowRuntime {
 
   private applyPauses(): void {
     const { name } = this.graph.contract;
-    this.warnAboutUnknownPauses(name);
+    this.pauses.tell(this.host.pause.pausesOf(name));
     for (const worker of this.workers) {
       if (this.host.pause.isPaused(name, worker.node.name)) worker.pause();
       else worker.resume();
     }
-  }
-
-  /** Each once, and again after it was resumed: a slip of the pen pauses nothing. */
-  private warnAboutUnknownPauses(flow: string): void {
-    const { steps } = this.graph;
-    const unknown = this.host.pause.pausedSteps(flow).filter((step) => !steps.has(step));
-    for (const step of unknown.filter((step) => !this.unknownPauses.has(step))) {
-      this.host.log.warn(
-        `Flow "${flow}": the step "${step}" is paused, but there is none of that name here.${didYouMean(step, steps.keys())}` +
-          ' Resume it by the same name.',
-      );
-    }
-    this.unknownPauses = new Set(unknown);
   }
 }

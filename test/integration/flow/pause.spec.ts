@@ -152,6 +152,45 @@ describe('pausing', () => {
     expect(steps.runIds.toSorted()).toEqual(runs.map(({ runId }) => runId).toSorted());
   });
 
+  it('is told by every instance that obeys, by those that start later, and by the client', async () => {
+    const start = (told: string[]): Promise<FlowTestApp> => {
+      const take = (line: unknown): unknown => /paused|resumed/.test(String(line)) && told.push(String(line));
+      return FlowTestApp.start(({ url }) => ({ imports: [FlowModule.forRoot({ servers: url })], providers: [Steps] }), {
+        server: nats,
+        logger: { log: take, warn: take, error: take },
+      });
+    };
+    const [running, booting]: [string[], string[]] = [[], []];
+    await using app = await start(running);
+    const flows = app.get(FlowClient);
+    expect(await flows.paused()).toEqual([]);
+    await flows.pause(Line, 'second');
+    await flows.pause(Other);
+    await until(() => running.length === 2, { what: 'the pauses' });
+    expect(running).toEqual([
+      expect.stringMatching(/^Flow "line": step "second" is paused/),
+      expect.stringMatching(/^Flow "other" is paused/),
+    ]);
+    const since = expect.any(Date) as Date;
+    expect(await flows.paused()).toEqual([
+      { flow: 'line', step: 'second', since },
+      { flow: 'other', since },
+    ]);
+
+    await using other = await start(booting);
+    expect(booting.toSorted()).toEqual([
+      expect.stringMatching(/^Flow "line": step "second" is still paused/),
+      expect.stringMatching(/^Flow "other" is still paused/),
+    ]);
+    await other.get(FlowClient).resume(Line, 'second');
+    await flows.resume(Other);
+    // Nest's log is one per process: the one of the application that started last.
+    await until(() => booting.length === 6, { what: 'the ends of the pauses, from both' });
+    const resumed = ['Flow "line": step "second" is resumed.', 'Flow "other" is resumed.'];
+    expect(booting.slice(2).toSorted()).toEqual([resumed[0], resumed[0], resumed[1], resumed[1]]);
+    expect(await flows.paused()).toEqual([]);
+  });
+
   it.each(['', 'a.b', '*', '>', '='])('refuses what cannot be the name of a step: "%s"', async (name) => {
     await using app = await startFlowApp(nats.url, [], { consume: false });
     const flows = app.get(FlowClient);

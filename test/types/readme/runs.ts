@@ -28,4 +28,5 @@ export async function hold(flows: FlowClient): Promise<void> {
   await flows.resume(Orders, 'charge');
   await flows.pause(Orders); // the whole flow
   await flows.resume(Orders);
+  for (const { flow, step = 'all steps', since } of await flows.paused()) console.log(flow, step, since);
 }
