@@ -190,6 +190,12 @@ export const CONTROL_STREAM = 'FLOW_CONTROL';
 /** All subjects of {@link CONTROL_STREAM}. */
 export const CONTROL_SUBJECTS = 'flow.control.>';
 
+/** The stream whose messages tell the server's time. */
+export const CLOCK_STREAM = 'FLOW_CLOCK';
+
+/** The only subject of {@link CLOCK_STREAM}. */
+export const CLOCK_SUBJECT = 'flow.clock';
+
 /** Stands for all steps of a flow in {@link pauseSubject}. */
 export const ALL_STEPS = '=';
 
@@ -213,4 +219,12 @@ export function deadFilter(flow?: string, step?: string): string {
 }
 
 /** Flow names that would collide with the library's own subjects and streams; so would any that ends in `_IN`. */
-export const RESERVED_FLOW_NAMES: readonly string[] = ['dead', 'dead_payload', 'DEAD', 'control', 'CONTROL'];
+export const RESERVED_FLOW_NAMES: readonly string[] = [
+  'dead',
+  'dead_payload',
+  'DEAD',
+  'control',
+  'CONTROL',
+  'clock',
+  'CLOCK',
+];

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { FlowConnection } from '../../../lib/connection/flow-connection.js';
+import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { recordingLog, silentLog } from '../../support/log.js';
+import { until } from '../../support/until.js';
+
+const at = useFlowServer();
+const HOUR_MS = 3_600_000;
+
+async function openClock(): Promise<{ clock: ServerClock; connection: FlowConnection } & AsyncDisposable> {
+  const connection = await FlowConnection.connect({ servers: at.url, reconnectWait: '50ms' }, silentLog);
+  const clock = await ServerClock.start(connection, { mode: 'auto', log: silentLog });
+  return {
+    clock,
+    connection,
+    async [Symbol.asyncDispose]() {
+      clock.close();
+      await connection.close();
+    },
+  };
+}
+
+/** Another process's view of the server's clock, asked for whenever it is needed. */
+async function openProcess(skewMs: number) {
+  const script = fileURLToPath(new URL('./clock-process.ts', import.meta.url));
+  const args = ['--import', '@swc-node/register/esm-register', script, at.url, String(skewMs)];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<{ now: number; wall: number }> =>
+    JSON.parse(String((await lines.next()).value)) as { now: number; wall: number };
+  await next();
+  return {
+    ask: () => {
+      child.stdin.write('now\n');
+      return next();
+    },
+    async [Symbol.asyncDispose]() {
+      child.stdin.end('end\n');
+      await new Promise((resolve) => child.once('exit', resolve));
+    },
+  };
+}
+
+describe('ServerClock', () => {
+  it('is the clock of the server, to within what it says', async () => {
+    await using here = await openClock();
+    // The server runs on this machine.
+    expect(Math.abs(here.clock.now() - Date.now())).toBeLessThan(here.clock.errorMs + 5);
+    expect(here.clock.errorMs).toBeLessThan(50);
+  });
+
+  it('is the same in processes whose own clocks are an hour apart', { timeout: 60_000 }, async () => {
+    await using here = await openClock();
+    await using late = await openProcess(-HOUR_MS);
+    await using early = await openProcess(HOUR_MS);
+    const before = here.clock.now();
+    const [there, elsewhere] = await Promise.all([late.ask(), early.ask()]);
+    const after = here.clock.now();
+    expect(there.wall).toBeLessThan(before - HOUR_MS / 2);
+    expect(elsewhere.wall).toBeGreaterThan(after + HOUR_MS / 2);
+    for (const { now } of [there, elsewhere]) {
+      expect(now).toBeGreaterThan(before - 20);
+      expect(now).toBeLessThan(after + 20);
+    }
+  });
+
+  it('goes on while the server is away, and is measured anew when it is back', async () => {
+    const log = recordingLog();
+    await using connection = await FlowConnection.connect({ servers: at.url, reconnectWait: '50ms' }, silentLog);
+    const clock = await ServerClock.start(connection, { mode: 'auto', log });
+    const before = clock.now();
+    await at.server.kill();
+    await until(() => connection.status === 'disconnected', { what: 'the connection is lost' });
+    await clock.refresh();
+    expect(clock.now()).toBeGreaterThan(before);
+    await at.server.restart();
+    await until(() => connection.status === 'connected', { what: 'the connection is back' });
+    await clock.refresh();
+    expect(Math.abs(clock.now() - Date.now())).toBeLessThan(clock.errorMs + 5);
+    clock.close();
+  });
+
+  it('needs no rights to make streams where its own is there', async () => {
+    await using made = await openClock();
+    await using connection = await FlowConnection.connect({ servers: at.url }, silentLog);
+    const clock = await ServerClock.start(connection, { mode: 'off', log: silentLog });
+    expect(Math.abs(clock.now() - made.clock.now())).toBeLessThan(clock.errorMs + made.clock.errorMs + 5);
+    clock.close();
+  });
+});
