@@ -2,6 +2,9 @@ import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufb
 import { DecodeError, EncodeError } from '../common/errors.js';
 import { describeValue, messageOf } from './describe-value.js';
 import type { MessageCodec } from './message-codec.js';
+import { useFastText } from './protobuf-text.js';
+
+useFastText();
 
 /**
  * Protobuf's binary format. Unknown fields survive a round trip, so an older program does not drop what a
