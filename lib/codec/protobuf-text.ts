@@ -8,7 +8,7 @@ import { configureTextEncoding, getTextEncoding } from '@bufbuild/protobuf/wire'
 export function useFastText(): void {
   configureTextEncoding({
     ...getTextEncoding(),
-    encodeUtf8: (text) => Buffer.from(text) as Uint8Array<ArrayBuffer>,
+    encodeUtf8: (text) => Buffer.from(text),
     checkUtf8: (text) => text.isWellFormed(),
   });
 }
