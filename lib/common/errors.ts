@@ -10,6 +10,11 @@ export interface FlowErrorOptions {
   readonly cause?: unknown;
 }
 
+/** A text of somebody else's, as the end of a sentence. */
+function ended(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
 /**
  * Root of the library's errors. `code` is stable over releases and safe to switch on; `message` is for
  * people: what happened, where, and what to do.
@@ -191,21 +196,26 @@ export class CancelledError extends FlowError {
   }
 }
 
-/** A run ended in failure; its dead letters name the step and the error. */
+/** A run ended in failure: a message of it lies in the dead letters. `cause` is what its step threw last. */
 export class RunFailedError extends FlowError {
-  constructor(flow: string, runId: string, reason: string, options: FlowErrorOptions = {}) {
+  /** The step that gave its message up. */
+  readonly step: string;
+
+  constructor(flow: string, runId: string, step: string, reason: string, options: FlowErrorOptions = {}) {
     super(
       'RUN_FAILED',
-      `Run "${runId}" of flow "${flow}" failed: ${reason}. See its dead letters; redrive continues it there.`,
+      `Run "${runId}" of flow "${flow}" failed at step "${step}": ${ended(reason)} See its dead letters; redrive ` +
+        'continues it there.',
       options,
     );
+    this.step = step;
   }
 }
 
 /** A run was cancelled before it ended. */
 export class RunCancelledError extends FlowError {
   constructor(flow: string, runId: string, reason: string) {
-    super('RUN_CANCELLED', `Run "${runId}" of flow "${flow}" was cancelled${reason ? `: ${reason}` : ''}.`);
+    super('RUN_CANCELLED', `Run "${runId}" of flow "${flow}" was cancelled${reason ? `: ${ended(reason)}` : '.'}`);
   }
 }
 
@@ -228,7 +238,7 @@ export class RedriveError extends FlowError {
     super(
       'REDRIVE',
       `${redriven} dead letters were redriven, ${failures.size} could not be; the first of those is "${first?.[0]}": ` +
-        `${String(first?.[1])}.`,
+        ended(String(first?.[1])),
       { cause: first?.[1] },
     );
     this.redriven = redriven;
@@ -252,7 +262,7 @@ export class MessageTooLargeError extends EncodeError {
  */
 export class OutcomeUnknownError extends FlowError {
   constructor(what: string, reason: string, options: FlowErrorOptions = {}) {
-    super('OUTCOME_UNKNOWN', `${what} may or may not have been applied: ${reason}.`, options);
+    super('OUTCOME_UNKNOWN', `${what} may or may not have been applied: ${ended(reason)}`, options);
   }
 }
 

@@ -1,5 +1,7 @@
 import { CancelledError, NotFoundError, RunCancelledError, RunFailedError } from '../../common/errors.js';
 import { RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { toError } from '../runs/failure.js';
+import { deadStep } from '../runs/run-record.js';
 import type { RunStatus } from '../runs/run-status.js';
 import { toRunStatus } from '../runs/run-status.js';
 import type { FlowRunAccess } from './flow-run-access.js';
@@ -26,7 +28,7 @@ export class FlowRun<Output> {
    * Waits for the run's result: what the last step without a successor returned, `undefined` when none returned
    * anything. Waits through lost connections, also when it is called during one.
    *
-   * @throws RunFailedError when a message of the run lies in the dead letters.
+   * @throws RunFailedError when a message of the run lies in the dead letters; with its step, and its error as cause.
    * @throws RunCancelledError when the run was cancelled.
    * @throws NotFoundError when no such run is recorded.
    * @throws CancelledError when `signal` aborts; ConnectionError when the connection is closed for good.
@@ -39,7 +41,7 @@ export class FlowRun<Output> {
         case RunState.COMPLETED:
           return this.access.decodeOutput(found);
         case RunState.FAILED:
-          throw new RunFailedError(this.access.flow, this.runId, found.failure?.message ?? 'unknown reason');
+          throw toRunFailedError(found);
         case RunState.CANCELLED:
           throw new RunCancelledError(this.access.flow, this.runId, found.failure?.message ?? '');
         default:
@@ -92,4 +94,11 @@ export class FlowRun<Output> {
     }
     return run;
   }
+}
+
+function toRunFailedError(run: Run): RunFailedError {
+  const { flow, runId, failure } = run;
+  const step = deadStep(run) ?? 'unknown';
+  if (failure === undefined) return new RunFailedError(flow, runId, step, 'for an unknown reason');
+  return new RunFailedError(flow, runId, step, failure.message, { cause: toError(failure) });
 }

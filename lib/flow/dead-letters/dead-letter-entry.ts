@@ -22,6 +22,11 @@ const REASONS = new Map<DeadReason, DeadLetterReason>([
   [DeadReason.RETENTION_EXCEEDED, 'retention-exceeded'],
 ]);
 
+/** A reason by its name in letters and in the log. */
+export function reasonName(reason: DeadReason): DeadLetterReason {
+  return REASONS.get(reason) ?? 'unknown';
+}
+
 /** The error that sent a message to the dead letters. */
 export interface DeadLetterError {
   readonly name: string;
@@ -73,7 +78,7 @@ export function toEntry(
     step: letter.step,
     runId: letter.runId,
     index: letter.index,
-    reason: REASONS.get(letter.reason) ?? 'unknown',
+    reason: reasonName(letter.reason),
     error: {
       name: failure?.name ?? '',
       code: failure?.code ?? '',

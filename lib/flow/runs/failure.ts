@@ -21,6 +21,20 @@ export function toFailure(error: unknown, longestText = LONGEST_TEXT): Failure {
   });
 }
 
+/** The error that a failure was made from, as far as it is stored. */
+export function toError({ name, code, message, stack, causes }: Failure): Error {
+  const cause = causes.reduceRight<Error | undefined>((inner, text) => recorded(text, text, inner), undefined);
+  return Object.assign(recorded(message, stack === '' ? `${name}: ${message}` : stack, cause), {
+    name,
+    ...(code !== '' && { code }),
+  });
+}
+
+/** With the stack of where it was thrown, not of where it was read. */
+function recorded(message: string, stack: string, cause: Error | undefined): Error {
+  return Object.assign(new Error(message, cause === undefined ? undefined : { cause }), { stack });
+}
+
 function codeOf(error: Error): string {
   const code = read(() => ('code' in error ? error.code : undefined));
   return typeof code === 'string' || typeof code === 'number' ? String(code) : '';

@@ -103,6 +103,11 @@ export function deathOf(key: string, stream: string, sequence: number | bigint):
   return `${key}@${stream}:${sequence}`;
 }
 
+/** The step whose message died last. */
+export function deadStep({ dead }: Run): string | undefined {
+  return dead.at(-1)?.split(/[.@]/)[0];
+}
+
 /** Marks the run as failed at one message; what runs elsewhere in it goes on. */
 export function markDead(run: Run, key: string, death: string, failure: Failure): boolean {
   if (isSettled(run, key) || run.dead.includes(death) || run.redriven.includes(death)) return false;

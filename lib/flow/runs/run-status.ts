@@ -1,11 +1,14 @@
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
-import { RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { RunState, type Failure, type Run } from '../../codec/gen/flow/v1/run_pb.js';
+import { deadStep } from './run-record.js';
 
 /** Where a run stands. A failed run has a message in the dead letters; redriving makes it run again. */
 export type RunStateName = 'running' | 'completed' | 'failed' | 'cancelled';
 
 /** Why a run failed or was cancelled. */
 export interface RunFailure {
+  /** The step that gave its message up; absent when the run was cancelled. */
+  readonly step?: string;
   readonly name: string;
   readonly code: string;
   readonly message: string;
@@ -53,7 +56,7 @@ export function toRunStatus(run: Run): RunStatus {
     startedAt: toDate(run.startedAt),
     ...(finishedAt !== undefined && { finishedAt: timestampDate(finishedAt) }),
     pending: run.pending,
-    ...(failure !== undefined && { failure: { name: failure.name, code: failure.code, message: failure.message } }),
+    ...(failure !== undefined && { failure: toRunFailure(run, failure) }),
     metadata: run.metadata,
     steps: run.steps.map(({ step, index, attempt, startedAt: from, finishedAt: to }) => ({
       step,
@@ -63,6 +66,11 @@ export function toRunStatus(run: Run): RunStatus {
       finishedAt: toDate(to),
     })),
   };
+}
+
+function toRunFailure(run: Run, { name, code, message }: Failure): RunFailure {
+  const step = run.state === RunState.FAILED ? deadStep(run) : undefined;
+  return { ...(step !== undefined && { step }), name, code, message };
 }
 
 function toDate(timestamp: Timestamp | undefined): Date {

@@ -10,6 +10,7 @@ import { recordError, type FlowTracer } from '../../telemetry/tracer.js';
 import type { Delivery } from '../../stream/delivery.js';
 import type { FlowContract } from '../contract.js';
 import type { CancelledRuns } from '../control/cancelled-runs.js';
+import { reasonName } from '../dead-letters/dead-letter-entry.js';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
 import type { StepNode } from '../graph/step-node.js';
 import type { RunStore } from '../runs/run-store.js';
@@ -207,7 +208,7 @@ export class StepRunner {
     }
     message.delivery.ack();
     log.error(
-      `${what} gave its message up after ${message.delivery.attempt} attempts (${DeadReason[reason]}); ` +
+      `${what} gave its message up at attempt ${message.delivery.attempt} (${reasonName(reason)}); ` +
         `it lies in the dead letters: ${describeThrown(error)}`,
       stackOf(error),
     );

@@ -116,7 +116,7 @@ describe('dead letters', () => {
     expect(await run.status()).toMatchObject({
       state: 'failed',
       pending: 1,
-      failure: { name: 'Error', message: 'second is broken' },
+      failure: { step: 'second', name: 'Error', message: 'second is broken' },
     });
 
     at.steps.broken.clear();

@@ -6,6 +6,7 @@ import {
   fixed,
   flow,
   FlowClient,
+  FlowModule,
   FlowStep,
   json,
   RetryLater,
@@ -14,6 +15,7 @@ import {
   type FlowContext,
   type RetryPolicy,
 } from 'nestjs-jetstream-flow';
+import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { until } from '../../support/until.js';
@@ -76,6 +78,26 @@ describe('a step that fails', () => {
       [3, true],
     ]);
     expect(await app.get(DeadLetters).get(`${contract.name}.work.${run.runId}`)).toBeUndefined();
+  });
+
+  it('is named by the failure of its run, with its error, and its reason in the log as in the letter', async () => {
+    const thrown = Object.assign(new RangeError('Out of range.', { cause: new Error('inner') }), { code: 'E_RANGE' });
+    const { contract, Steps } = failing(() => thrown, fixed(1, { attempts: 2 }));
+    const errors: string[] = [];
+    const ignore = (): void => undefined;
+    await using app = await FlowTestApp.start(
+      ({ url }) => ({ imports: [FlowModule.forRoot({ servers: url })], providers: [Steps] }),
+      { server: nats, logger: { log: ignore, warn: ignore, error: (line: unknown) => errors.push(String(line)) } },
+    );
+    const error = await failureOf(app, contract);
+    expect(error).toMatchObject({
+      step: 'work',
+      message: `Run "r" of flow "${contract.name}" failed at step "work": Out of range. See its dead letters; redrive continues it there.`,
+      cause: { name: 'RangeError', message: 'Out of range.', code: 'E_RANGE', cause: { message: 'Error: inner' } },
+    });
+    expect((error as Error & { cause: Error }).cause.stack).toContain('retries.spec.ts');
+    const { reason } = (await app.get(DeadLetters).get(`${contract.name}.work.r`)) ?? {};
+    expect(errors).toContainEqual(expect.stringMatching(`gave its message up at attempt 2 \\(${reason}\\)`));
   });
 
   it('waits the same time with fixed(), and ends in the dead letters after the last attempt', async () => {
