@@ -6,6 +6,7 @@ import { isController, type InstanceWrapper } from './instance-wrapper.js';
 import { declareArguments } from './step-arguments.js';
 import type { FlowRequest, StepHandler } from './step-handler.js';
 import { createPipeline } from './step-pipeline.js';
+import { withoutErrorLog } from './without-error-log.js';
 
 /**
  * Makes the function that runs a discovered step, with the guards, interceptors, pipes and exception filters that Nest
@@ -17,10 +18,14 @@ import { createPipeline } from './step-pipeline.js';
  */
 @Injectable()
 export class StepHandlerFactory {
+  private readonly external: ExternalContextCreator;
+
   constructor(
-    private readonly external: ExternalContextCreator,
+    external: ExternalContextCreator,
     private readonly config: ApplicationConfig,
-  ) {}
+  ) {
+    this.external = withoutErrorLog(external);
+  }
 
   /** Call it once the application's providers exist, from `onModuleInit` on. */
   create(step: DiscoveredStep): StepHandler {

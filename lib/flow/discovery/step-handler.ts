@@ -2,8 +2,8 @@ import type { FlowContext } from '../flow-context.js';
 
 /**
  * Runs a step's method once, with the guards, pipes, interceptors and exception filters that Nest has for it. Resolves
- * to what the method (or an interceptor, or an exception filter) gives; rejects with the error of any of them. Nest has
- * logged such an error with its stack, except `RetryLater`, unless a filter took it.
+ * to what the method (or an interceptor, or an exception filter) gives; rejects with the error of any of them, which
+ * nobody has logged yet.
  */
 export type StepHandler = (input: unknown, ctx: FlowContext) => Promise<unknown>;
 

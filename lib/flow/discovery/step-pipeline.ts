@@ -73,7 +73,7 @@ export function createPipeline(external: ExternalContextCreator, target: Pipelin
     try {
       return (await guarded(input, ctx)) as unknown;
     } catch (error) {
-      // A wish for a delay is no exception; filters and Nest's error log have nothing to do with it.
+      // A wish for a delay is no exception; filters have nothing to do with it.
       if (error instanceof RetryLater) throw error;
       const handled: unknown = await filters(input, ctx, error);
       if (handled === undefined) throw error;

@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { DecodeError, DeliveriesExhaustedError, EncodeError, ShutdownError } from '../../common/errors.js';
+import { DecodeError, DeliveriesExhaustedError, EncodeError, FlowError, ShutdownError } from '../../common/errors.js';
 import { describeThrown, textOf } from '../../common/describe-thrown.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
@@ -165,7 +165,7 @@ export class StepRunner {
     if (this.isGoneIn(delivery, outcome.delayMs)) return this.bury(message, DeadReason.RETENTION_EXCEEDED, error);
     log.warn(
       `Run "${message.runId}": step "${this.node.name}" failed at attempt ${delivery.attempt}, ` +
-        `again in ${Math.round(outcome.delayMs)} ms: ${describeThrown(error)}`,
+        `again in ${Math.round(outcome.delayMs)} ms: ${describeFailure(error)}`,
     );
     delivery.nak(outcome.delayMs);
     return 'retried';
@@ -214,6 +214,11 @@ export class StepRunner {
     );
     return 'dead';
   }
+}
+
+/** With the stack, unless the error is our own and says all there is to say. */
+function describeFailure(error: unknown): string {
+  return (error instanceof FlowError ? undefined : stackOf(error)) ?? describeThrown(error);
 }
 
 function stackOf(error: unknown): string | undefined {

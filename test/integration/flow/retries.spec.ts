@@ -1,3 +1,6 @@
+import { inspect } from 'node:util';
+import { Catch, type ExceptionFilter } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import { describe, expect, it } from 'vitest';
 import {
   custom,
@@ -50,6 +53,13 @@ function failing(plan: Plan, retry?: RetryPolicy, options: { maxDeliveries?: num
   return { contract, Steps };
 }
 
+@Catch()
+class Unconcerned implements ExceptionFilter {
+  catch(): undefined {
+    return undefined;
+  }
+}
+
 /** Milliseconds between the attempts. */
 function gaps(attempts: readonly Attempt[]): number[] {
   return attempts.slice(1).map(({ atMs }, at) => atMs - attempts[at]!.atMs);
@@ -78,6 +88,27 @@ describe('a step that fails', () => {
       [3, true],
     ]);
     expect(await app.get(DeadLetters).get(`${contract.name}.work.${run.runId}`)).toBeUndefined();
+  });
+
+  it.each([
+    ['without an exception filter', undefined],
+    ['with one that does not take the error', new Unconcerned()],
+  ])('is logged once per attempt, with its stack: %s', async (_case, filter) => {
+    const { contract, Steps } = failing(() => new RangeError('never'), fixed(1, { attempts: 3 }));
+    const lines: string[] = [];
+    const take = (...args: unknown[]): unknown =>
+      /never/.test(inspect(args)) && lines.push(args.map(String).join('\n'));
+    const filters = filter === undefined ? [] : [{ provide: APP_FILTER, useValue: filter }];
+    await using app = await FlowTestApp.start(
+      ({ url }) => ({ imports: [FlowModule.forRoot({ servers: url })], providers: [Steps, ...filters] }),
+      { server: nats, logger: { log: take, warn: take, error: take } },
+    );
+    await failureOf(app, contract);
+    expect(lines).toEqual([
+      expect.stringMatching(/step "work" failed at attempt 1, again in 1 ms: RangeError: never\n.*retries\.spec\.ts/),
+      expect.stringMatching(/step "work" failed at attempt 2, again in 1 ms: RangeError: never\n.*retries\.spec\.ts/),
+      expect.stringMatching(/gave its message up at attempt 3[^]*retries\.spec\.ts/),
+    ]);
   });
 
   it('is named by the failure of its run, with its error, and its reason in the log as in the letter', async () => {
