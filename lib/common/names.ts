@@ -196,6 +196,21 @@ export const CLOCK_STREAM = 'FLOW_CLOCK';
 /** The only subject of {@link CLOCK_STREAM}. */
 export const CLOCK_SUBJECT = 'flow.clock';
 
+/** What the buckets of coordination are named after. */
+export type CoordinationKind =
+  'limit' | 'lock' | 'semaphore' | 'rwlock' | 'election' | 'waitgroup' | 'latch' | 'barrier' | 'counter' | 'ids';
+
+/** The bucket of a named limiter, mutex …: `flow_lock_orders`. */
+export function coordinationBucket(kind: CoordinationKind, name: string): string {
+  return `flow_${kind}_${name}`;
+}
+
+/** Why a limiter, mutex … cannot have the name, as a sentence; `undefined` when it can. */
+export function coordinationNameProblem(kind: CoordinationKind, name: string): string | undefined {
+  if (isValidName(name) && isValidName(coordinationBucket(kind, name))) return undefined;
+  return `"${name}" cannot be its name; use 1 to ${64 - coordinationBucket(kind, '').length} letters, digits, "-" and "_"`;
+}
+
 /** Stands for all steps of a flow in {@link pauseSubject}. */
 export const ALL_STEPS = '=';
 

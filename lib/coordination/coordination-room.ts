@@ -1,0 +1,59 @@
+import { hostname } from 'node:os';
+import type { Log } from '../common/log.js';
+import type { FlowConnection } from '../connection/flow-connection.js';
+import { createObjectStore } from '../store/engine/create-object-store.js';
+import type { KvObjectDefaults, KvObjectOptions } from '../store/engine/kv-object.options.js';
+import type { AnyKvReducer } from '../store/engine/kv-reducer.js';
+import type { ObjectStore } from '../store/engine/object-store.js';
+import type { FlowMeter } from '../telemetry/metrics.js';
+import type { FlowTracer } from '../telemetry/tracer.js';
+import type { ProvisionMode } from '../stream/provision-mode.js';
+import { ServerClock } from './clock/server-clock.js';
+import { lazily } from './lazily.js';
+
+/** What coordination needs of the application around it. */
+export interface CoordinationEnvironment {
+  readonly connection: FlowConnection;
+  readonly mode: ProvisionMode;
+  readonly log: Log;
+  readonly tracer: FlowTracer;
+  readonly meter: FlowMeter;
+  readonly defaults: KvObjectDefaults;
+}
+
+/** What the primitives of one connection share. Close it before the connection, and what stands in it before that. */
+export class CoordinationRoom {
+  private readonly stores: ObjectStore<AnyKvReducer>[] = [];
+  private started: ServerClock | undefined;
+
+  /** Name of this process, for people who look at what is stored. */
+  readonly owner = `${hostname()}:${process.pid}`;
+
+  constructor(readonly environment: CoordinationEnvironment) {}
+
+  get log(): Log {
+    return this.environment.log;
+  }
+
+  /** The server's clock, measured at the first call. */
+  readonly clock = lazily(async () => {
+    const { connection, mode, log, defaults } = this.environment;
+    const { storage, replicas } = defaults;
+    this.started = await ServerClock.start(connection, { mode, log, storage, replicas });
+    return this.started;
+  });
+
+  /** Provisions a bucket and makes a store of it. */
+  async openStore<R extends AnyKvReducer>(reducer: R, options: KvObjectOptions): Promise<ObjectStore<R>> {
+    const { connection, ...environment } = this.environment;
+    const store = await createObjectStore(connection, reducer, options, environment);
+    this.stores.push(store);
+    return store;
+  }
+
+  /** Resolves when what is under way has ended. */
+  async close(): Promise<void> {
+    this.started?.close();
+    await Promise.all(this.stores.map((store) => store.close()));
+  }
+}

@@ -1,0 +1,33 @@
+/** Work that nobody waits for, until it has ended. */
+export class BackgroundWork {
+  private readonly running = new Set<Promise<void>>();
+
+  /**
+   * @param onEnd called after each piece of work
+   * @param report takes what a piece of work failed by
+   */
+  constructor(
+    private readonly onEnd: () => void,
+    private readonly report: (what: string, error: unknown) => void,
+  ) {}
+
+  get size(): number {
+    return this.running.size;
+  }
+
+  /** @param what for the report, as a participle */
+  run(what: string, work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => this.report(what, error))
+      .finally(() => {
+        this.running.delete(running);
+        this.onEnd();
+      });
+    this.running.add(running);
+  }
+
+  /** Resolves when what runs now has ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.running);
+  }
+}

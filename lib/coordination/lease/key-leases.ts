@@ -1,0 +1,291 @@
+import { describeThrown } from '../../common/describe-thrown.js';
+import type { Lease as LeaseRecord } from '../../codec/gen/flow/v1/lease_pb.js';
+import type { Log } from '../../common/log.js';
+import type { StoreKey } from '../../store/engine/store-key.js';
+import { BackgroundWork } from './background-work.js';
+import { HeldLease } from './held-lease.js';
+import { KeyWatch } from './key-watch.js';
+import { LeaseRequest, type LeaseRequestOptions } from './lease-request.js';
+import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
+import { LineTimers } from './line-timers.js';
+import { CLAIM_MS, findLease } from './lease-table.js';
+import type { ResolvedLease } from './lease.options.js';
+
+/** What the leases of one primitive share. */
+export interface KeyLeasesParts {
+  readonly store: LeaseStore;
+  readonly limits: Pick<ResolvedLease, 'maxHold' | 'onMaxHold'>;
+  /**
+   * How many of this process may stand in the stored line of a key at a time. The others wait in the process: they cost
+   * the server nothing, and a process with many waiters gets no more turns than one with few.
+   */
+  readonly places: number;
+  /** Of this process, for people who look at the table. */
+  readonly owner: string;
+  readonly log: Log;
+}
+
+/**
+ * The leases of one key that this process holds or waits for.
+ *
+ * Waiters stand in a line of the process; the first of them also in the stored one. They learn that it is their turn from the
+ * operations of this process, or by a watch of the key. Nothing is asked for again and again: the watch tells of every
+ * change, and a timer of the time when the present holder expires.
+ */
+export class KeyLeases {
+  private readonly line: LeaseRequest[] = [];
+  private readonly placed = new Map<string, LeaseRequest>();
+  private readonly held = new Map<string, HeldLease>();
+  private readonly background: BackgroundWork;
+  private readonly watch: KeyWatch;
+  private readonly timers: LineTimers;
+  private latest = 0;
+  private keeping = false;
+  /** Operations under way that somebody waits for. */
+  private asking = 0;
+
+  /** @param onIdle called when nothing is held or waited for any more */
+  constructor(
+    private readonly key: StoreKey,
+    private readonly what: string,
+    private readonly parts: KeyLeasesParts,
+    private readonly onIdle: () => void,
+  ) {
+    const { store, log } = parts;
+    this.background = new BackgroundWork(
+      () => this.checkIdle(),
+      (what, error) => this.report(what, error),
+    );
+    this.timers = new LineTimers({
+      until: (timeMs) => store.until(timeMs),
+      onExpiry: () => this.background.run('looked after', async () => this.see(await store.settle(key))),
+      onKeep: () => this.keep(),
+    });
+    this.watch = new KeyWatch({
+      what,
+      follow: (signal) => store.follow(key, signal),
+      onSeen: (seen) => this.see(seen),
+      onStopped: () => this.checkIdle(),
+      log,
+    });
+  }
+
+  /** Waits for a lease; rejects as the request says. */
+  acquire(options: LeaseRequestOptions): Promise<HeldLease> {
+    const request = this.request(options);
+    this.line.push(request);
+    this.advance();
+    return request.promise as Promise<HeldLease>;
+  }
+
+  /** A lease if it is free now and nobody waits. */
+  tryAcquire(options: LeaseRequestOptions): Promise<HeldLease | undefined> {
+    const request = this.request(options);
+    // Those of this process who wait are in front of us; the server need not be asked.
+    if (this.line.length > 0 || this.placed.size > 0) request.resolve(undefined);
+    else if (!request.settled) void this.ask(request);
+    return request.promise;
+  }
+
+  /** Ends everything: who waits is rejected with `reason`, what is held is lost and given back. */
+  async close(reason: Error): Promise<void> {
+    for (const request of this.line.splice(0)) request.reject(reason);
+    for (const request of [...this.placed.values()]) {
+      request.reject(reason);
+      this.forsake(request);
+    }
+    const releases = [...this.held.values()].map((lease) => {
+      lease.lose('it was closed');
+      return lease.release();
+    });
+    const outcomes = await Promise.allSettled([...releases, this.watch.stop(), this.background.ended()]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') this.report('released', outcome.reason);
+  }
+
+  /** Takes up waiters of the process into the stored line, as far as there are places. */
+  private advance(more = 0): void {
+    while (this.placed.size < this.parts.places + more) {
+      const request = this.line.shift();
+      if (request === undefined) break;
+      if (!request.settled) void this.enter(request);
+    }
+    this.planKeeping();
+    this.checkIdle();
+  }
+
+  private request(options: LeaseRequestOptions): LeaseRequest {
+    return new LeaseRequest(options, (gone) => this.forsake(gone));
+  }
+
+  /** Asks for a lease once. Never rejects. */
+  private async ask(request: LeaseRequest): Promise<void> {
+    this.asking += 1;
+    try {
+      const seen = await this.parts.store.enter(this.key, this.wishOf(request), false);
+      const mine = findLease(seen.table.holders, request.id);
+      if (mine !== undefined) this.give(request, mine, seen.revision, seen.appliedAt);
+      else request.resolve(undefined);
+    } catch (error) {
+      request.reject(error);
+      this.leaveLater(request.id);
+    }
+    this.asking -= 1;
+    this.checkIdle();
+  }
+
+  /** Stands in line for a lease. Never rejects. */
+  private async enter(request: LeaseRequest): Promise<void> {
+    const { id } = request;
+    this.placed.set(id, request);
+    try {
+      const seen = await this.parts.store.enter(this.key, this.wishOf(request), true);
+      // The watch may have been faster, and the caller may be gone.
+      if (!request.settled && request.id === id) this.entered(request, seen);
+      this.see(seen);
+    } catch (error) {
+      this.placed.delete(id);
+      request.reject(error);
+      // Whether it stands in the line is not known.
+      this.leaveLater(id);
+    }
+    this.advance();
+  }
+
+  private entered(request: LeaseRequest, { table, revision, appliedAt }: Granted): void {
+    request.placedAt = revision;
+    const mine = findLease(table.holders, request.id);
+    if (mine === undefined) this.watch.start();
+    else this.give(request, mine, revision, appliedAt);
+  }
+
+  /** The table of the key as it was at a revision. */
+  private see({ table, revision }: SeenTable): void {
+    // Answers and watch come by different ways. A bucket that was made anew begins at 1 again, which costs nothing
+    // but a later look: leases end by their own time.
+    if (revision > 0 && revision < this.latest) return;
+    this.latest = revision;
+    for (const request of [...this.placed.values()]) {
+      const mine = findLease(table.holders, request.id);
+      if (mine !== undefined) this.give(request, mine, revision);
+      else if (findLease(table.waiters, request.id) !== undefined) request.placedAt ??= revision;
+      else if (request.placedAt !== undefined && (revision === 0 || revision > request.placedAt))
+        this.enterAnew(request);
+    }
+    for (const lease of [...this.held.values()]) {
+      if (revision > lease.fencingToken && findLease(table.holders, lease.id) === undefined)
+        lease.lose('it has expired, and was taken out');
+    }
+    this.timers.planExpiry(table, (id) => this.placed.has(id));
+  }
+
+  /** Its place has expired: this process was stopped, or the server away, for longer than it is kept. */
+  private enterAnew(request: LeaseRequest): void {
+    this.placed.delete(request.id);
+    request.renew();
+    void this.enter(request);
+  }
+
+  private give(request: LeaseRequest, record: LeaseRecord, revision: number, appliedAt?: number): void {
+    this.placed.delete(request.id);
+    if (request.settled) return this.leaveLater(request.id);
+    const { store, limits, log } = this.parts;
+    const { ttlMs } = request.options;
+    // The server's clock may have been measured anew since; in no case is it ours for longer than it was asked for.
+    const longest = appliedAt === undefined ? performance.now() + Math.min(ttlMs, CLAIM_MS) : appliedAt + ttlMs;
+    const validUntil = Math.min(store.validUntil(Number(record.deadlineMs)), longest);
+    if (validUntil <= performance.now()) {
+      this.leaveLater(request.id);
+      request.renew();
+      return void this.enter(request);
+    }
+    const { id } = request;
+    const lease = new HeldLease({
+      key: this.key.parts.join('.'),
+      what: this.what,
+      id,
+      token: revision,
+      ttlMs,
+      validUntil,
+      limits,
+      log,
+      renew: (signal) => this.renew(id, ttlMs, signal),
+      leave: (signal) => this.leave(id, signal),
+      onEnd: () => {
+        this.held.delete(id);
+        this.checkIdle();
+      },
+    });
+    this.held.set(id, lease);
+    request.resolve(lease);
+  }
+
+  private async renew(id: string, ttlMs: number, signal: AbortSignal): Promise<number | undefined> {
+    const { store } = this.parts;
+    const { held, appliedAt, ...seen } = await store.renew(this.key, id, signal);
+    this.see(seen);
+    const deadline = Number(findLease(seen.table.holders, id)?.deadlineMs ?? 0);
+    return held ? Math.min(store.validUntil(deadline), appliedAt + ttlMs) : undefined;
+  }
+
+  private async leave(id: string, signal: AbortSignal | undefined): Promise<void> {
+    this.asking += 1;
+    try {
+      const leaving = this.parts.store.leave(this.key, id, signal?.aborted === true ? undefined : signal);
+      // Shares the write: the lease goes to who stands in the line, and the next one takes that place.
+      this.advance(1);
+      this.see(await leaving);
+    } finally {
+      this.asking -= 1;
+      this.advance();
+    }
+  }
+
+  private leaveLater(id: string): void {
+    this.background.run('given back', () => this.leave(id, undefined));
+  }
+
+  /** A caller does not wait any more. */
+  private forsake(request: LeaseRequest): void {
+    const at = this.line.indexOf(request);
+    if (at >= 0) this.line.splice(at, 1);
+    if (this.placed.delete(request.id)) this.leaveLater(request.id);
+    this.checkIdle();
+  }
+
+  private report(what: string, error: unknown): void {
+    this.parts.log.warn(`A lease of ${this.what} could not be ${what}, it will expire: ${describeThrown(error)}`);
+  }
+
+  private planKeeping(): void {
+    if (this.placed.size > 0) return this.timers.keep();
+    this.timers.rest();
+    this.watch.stopSoon();
+  }
+
+  private keep(): void {
+    this.watch.start();
+    if (this.keeping) return;
+    this.keeping = true;
+    this.background.run('kept in line', async () => {
+      try {
+        this.see(await this.parts.store.keepPlaces(this.key, [...this.placed.keys()]));
+      } finally {
+        this.keeping = false;
+      }
+    });
+  }
+
+  private wishOf({ id, options: { shared, ttlMs } }: LeaseRequest): {
+    id: string;
+    shared: boolean;
+    ttlMs: number;
+    owner: string;
+  } {
+    return { id, shared, ttlMs, owner: this.parts.owner };
+  }
+
+  private checkIdle(): void {
+    const busy = this.line.length + this.placed.size + this.held.size + this.background.size + this.asking > 0;
+    if (!busy && !this.watch.running) this.onIdle();
+  }
+}

@@ -1,0 +1,110 @@
+import { toMilliseconds } from '../../common/duration.js';
+import { ConfigurationError, ConnectionError } from '../../common/errors.js';
+import { describeThrown } from '../../common/describe-thrown.js';
+import { LockTimeoutError } from '../../common/lock-errors.js';
+import { KeySpace } from '../../store/engine/store-key.js';
+import { KeyLeases, type KeyLeasesParts } from './key-leases.js';
+import { leaseTtl, type AcquireOptions, type ResolvedLease } from './lease.options.js';
+import type { Lease } from './lease.js';
+import type { LeaseRequestOptions } from './lease-request.js';
+
+/** What the leases of one primitive are about. */
+export interface LeaseSpaceParts extends KeyLeasesParts {
+  /** For errors and the log: `Mutex "orders"`. */
+  readonly what: string;
+  readonly limits: ResolvedLease;
+}
+
+/** The leases of all keys of one primitive, as this process has them. */
+export class LeaseSpace {
+  private readonly keys = new Map<string, KeyLeases>();
+  private readonly keySpace = new KeySpace(undefined);
+  private closed = false;
+
+  constructor(private readonly parts: LeaseSpaceParts) {}
+
+  /** Waits for a lease, for as long as the options say. */
+  async acquire(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
+    const request = this.request(key, shared, options);
+    if (request.waitMs !== 0) return this.of(key).acquire(request);
+    const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });
+    if (lease === undefined) throw new LockTimeoutError(request.what, 0);
+    return lease;
+  }
+
+  /** A lease if there is one to have now. */
+  async tryAcquire(key: string, shared: boolean, options: Omit<AcquireOptions, 'wait'>): Promise<Lease | undefined> {
+    return this.of(key).tryAcquire({ ...this.request(key, shared, options), waitMs: undefined });
+  }
+
+  /** Calls `fn` with a lease, and gives it back. */
+  async run<T>(
+    key: string,
+    shared: boolean,
+    fn: (lease: Lease) => T | Promise<T>,
+    options: AcquireOptions,
+  ): Promise<Awaited<T>> {
+    const lease = await this.acquire(key, shared, options);
+    try {
+      const result = await fn(lease);
+      lease.signal.throwIfAborted();
+      return result;
+    } finally {
+      await this.giveBack(lease);
+    }
+  }
+
+  /** Makes sure that the server has what leases are kept in. */
+  async ready(): Promise<void> {
+    await this.parts.store.ready();
+  }
+
+  /** Gives back what is held, and rejects who waits. Takes no more. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all([...this.keys.values()].map((leases) => leases.close(this.closedError())));
+  }
+
+  /** What was done under it is done: that others have to wait until the lease expires is no failure of that. */
+  private async giveBack(lease: Lease): Promise<void> {
+    try {
+      await lease.release();
+    } catch (error) {
+      this.parts.log.warn(
+        `${this.parts.what}, key "${lease.key}": the lease could not be given back, it will expire: ${describeThrown(error)}`,
+      );
+    }
+  }
+
+  private of(key: string): KeyLeases {
+    if (this.closed) throw this.closedError();
+    let leases = this.keys.get(key);
+    if (leases === undefined) {
+      const forget = (): void => {
+        if (this.keys.get(key) === leases) this.keys.delete(key);
+      };
+      leases = new KeyLeases(this.keySpace.keyOf(key), this.nameOf(key), this.parts, forget);
+      this.keys.set(key, leases);
+    }
+    return leases;
+  }
+
+  private request(key: string, shared: boolean, { ttl, wait, signal }: AcquireOptions): LeaseRequestOptions {
+    if (key === '') throw new ConfigurationError(this.parts.what, ['the key is empty']);
+    return {
+      what: this.nameOf(key),
+      shared,
+      ttlMs: leaseTtl(this.parts.what, ttl, this.parts.limits.ttl),
+      waitMs: wait === undefined ? undefined : toMilliseconds(wait),
+      signal,
+    };
+  }
+
+  private nameOf(key: string): string {
+    return `${this.parts.what}, key "${key}"`;
+  }
+
+  private closedError(): ConnectionError {
+    return new ConnectionError(`${this.parts.what} is closed.`);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * The right to something for as long as it is renewed, which the library does. A lease ends by `release`, or is lost: then
+ * `signal` aborts, and what is still done under it is no longer exclusive.
+ *
+ * No lock service can stop a process that sleeps through the end of its lease. What must not be written by such a one
+ * is guarded by the fencing token: see {@link fence}.
+ */
+export interface Lease extends AsyncDisposable {
+  /** What was locked. */
+  readonly key: string;
+  /**
+   * Larger than the token of every lease of the key that began before, also of those that have expired, for the life
+   * of the bucket: a revision of the entry at which this lease was held.
+   */
+  readonly fencingToken: number;
+  /**
+   * Aborts with a `LockLostError` when the lease is lost, before anybody else can have it; not when it is released. Ask
+   * for it anew where you look at `aborted`: asking compares the clock, also after the process was stopped.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Checks this lease against the last token that what it guards was written with, inside of the write.
+   *
+   * @param latest the token that is stored there; `undefined` or 0 when none is
+   * @returns this lease's token, to be stored with the write.
+   * @throws LockLostError when a later lease has written.
+   * @example
+   * await store.modify(id, (account) => {
+   *   account.fence = lease.fence(account.fence);
+   *   account.balance -= amount;
+   * });
+   */
+  fence(latest: number | undefined): number;
+  /**
+   * Gives the lease back, after a renewal that is under way. May be called again. Without a reachable server it is tried
+   * until the lease ends by itself.
+   *
+   * @throws FlowError when the server refuses the write, or the lease could not be given back before its end.
+   */
+  release(): Promise<void>;
+}

@@ -1,0 +1,38 @@
+import { LeaseTableSchema } from '../../codec/gen/flow/v1/lease_pb.js';
+import { coordinationBucket, type CoordinationKind } from '../../common/names.js';
+import type { CoordinationRoom } from '../coordination-room.js';
+import { lazily } from '../lazily.js';
+import { LeaseSpace } from './lease-space.js';
+import { LeaseStore, LeaseTables } from './lease-store.js';
+import { LEASE_BUCKET_TTL_MS, type ResolvedLease } from './lease.options.js';
+
+/** What tells one kind of lock from another. */
+export interface LeaseKind {
+  readonly kind: CoordinationKind;
+  readonly name: string;
+  /** For errors and the log: `Mutex "orders"`. */
+  readonly what: string;
+  readonly limits: ResolvedLease;
+  /** Shared leases of a key that may be held at a time. */
+  readonly capacity: number;
+  /** How many of a process may stand in the stored line of a key at a time. */
+  readonly places: number;
+}
+
+/** Leases of one primitive; the bucket is made at the first use, or by `ready()`. */
+export function makeLeaseSpace(room: CoordinationRoom, { kind, name, capacity, ...rest }: LeaseKind): LeaseSpace {
+  const options = {
+    bucket: coordinationBucket(kind, name),
+    schema: LeaseTableSchema,
+    description: `${rest.what} of nestjs-jetstream-flow`,
+    ttl: LEASE_BUCKET_TTL_MS,
+    // Leases are short, and others decide by what is stored: a write that was to be given up long ago must not come late.
+    retry: { initial: 1, max: 50 },
+  };
+  const open = lazily(async () => {
+    const [clock, store] = await Promise.all([room.clock(), room.openStore(new LeaseTables(), options)]);
+    return { clock, store };
+  });
+  const { log, owner } = room;
+  return new LeaseSpace({ ...rest, store: new LeaseStore(open, capacity), owner, log });
+}
