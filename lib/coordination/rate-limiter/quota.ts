@@ -1,0 +1,140 @@
+import { create } from '@bufbuild/protobuf';
+import { LimitUseSchema, RateLimitStateSchema } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import type { LimitUse, RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import { FixedWindow } from './algorithms/fixed-window.js';
+import { Gcra } from './algorithms/gcra.js';
+import type { Limit, LimitAlgorithm } from './algorithms/limit-algorithm.js';
+import { SlidingLog } from './algorithms/sliding-log.js';
+import { SlidingWindow } from './algorithms/sliding-window.js';
+import { RateLimitDecision, type DecisionSource, type LimitStatus } from './rate-limit-decision.js';
+
+/** An algorithm that is handed only what it has made itself. */
+type AnyAlgorithm = Omit<LimitAlgorithm<never>, 'unused'> & { unused(): unknown };
+
+/** A limit with its algorithm, for what is used of it. */
+interface Rule {
+  readonly limit: Limit;
+  readonly algorithm: AnyAlgorithm;
+  readonly kind: NonNullable<LimitUse['algorithm']['case']>;
+}
+
+/**
+ * One or several limits as functions of a key's state: units are used of all of them, or of none. The state's time never goes
+ * back, whatever clock hands it in. Pure.
+ */
+export class Quota {
+  private readonly rules: readonly Rule[];
+  /** Most units that can be available at once. */
+  readonly capacity: number;
+  /** Milliseconds after its last change from when a state certainly means nothing any more. */
+  readonly retentionMs: number;
+
+  constructor(readonly limits: readonly Limit[]) {
+    this.rules = limits.map(toRule);
+    this.capacity = Math.min(...this.rules.map(({ algorithm }) => algorithm.capacity));
+    this.retentionMs = Math.max(...this.rules.map(({ algorithm }) => algorithm.retentionMs));
+  }
+
+  /** The state of a key that nothing is known of. */
+  unused(): RateLimitState {
+    return this.fit(create(RateLimitStateSchema));
+  }
+
+  /** Brings a state, perhaps of other options, into the form of these: what does not fit counts as unused. */
+  fit(state: RateLimitState): RateLimitState {
+    state.limits.length = Math.min(state.limits.length, this.rules.length);
+    this.rules.forEach(({ kind, limit, algorithm }, index) => {
+      const use = state.limits[index];
+      if (use?.algorithm.case === kind && use.windowMs === limit.windowMs) return;
+      const unused = { case: kind, value: algorithm.unused() } as LimitUse['algorithm'];
+      state.limits[index] = create(LimitUseSchema, { windowMs: limit.windowMs, algorithm: unused });
+    });
+    return state;
+  }
+
+  /** The present for `state`: its own time when that is later. */
+  present(state: RateLimitState, now: number): number {
+    return Math.max(now, state.atMs);
+  }
+
+  /** Whole units that may be used now; negative after a penalty. */
+  available(state: RateLimitState, now: number): number {
+    const present = this.present(state, now);
+    let least = Infinity;
+    for (let index = 0; index < this.rules.length; index++) {
+      const { algorithm } = this.rules[index] as Rule;
+      least = Math.min(least, algorithm.available(useOf(state, index), state.atMs, present));
+    }
+    return least;
+  }
+
+  /** Counts units of every limit; negative ones are given back. */
+  add(state: RateLimitState, now: number, units: number): void {
+    const present = this.present(state, now);
+    for (let index = 0; index < this.rules.length; index++) {
+      const { algorithm } = this.rules[index] as Rule;
+      algorithm.add(useOf(state, index), state.atMs, present, units);
+    }
+    state.atMs = present;
+  }
+
+  /** When what is allowed now must be used at the latest, for the end of a window not to be passed with it. */
+  usableUntil(state: RateLimitState): number {
+    let until = Infinity;
+    this.rules.forEach(({ algorithm }, index) => {
+      if (algorithm instanceof FixedWindow) until = Math.min(until, algorithm.endOf(useOf(state, index)));
+    });
+    return until;
+  }
+
+  /** The decision about `cost` units, which `state` holds already when they are allowed. */
+  decision(
+    state: RateLimitState,
+    now: number,
+    allowed: boolean,
+    cost: number,
+    source: DecisionSource = 'store',
+  ): RateLimitDecision {
+    const present = this.present(state, now);
+    const wanted = allowed ? 0 : cost;
+    const limits = this.rules.map((rule, index) => statusOf(rule, useOf(state, index), state.atMs, present, wanted));
+    const { limit, remaining, retryAfterMs, resetAfterMs } = limits.reduce((one, other) =>
+      decides(other, one) ? other : one,
+    );
+    return new RateLimitDecision(allowed, limit, remaining, retryAfterMs, resetAfterMs, present, limits, source);
+  }
+}
+
+function toRule(limit: Limit): Rule {
+  switch (limit.algorithm) {
+    case 'gcra':
+      return { limit, kind: 'gcra', algorithm: new Gcra(limit) };
+    case 'fixed-window':
+      return { limit, kind: 'fixedWindow', algorithm: new FixedWindow(limit) };
+    case 'sliding-window':
+      return { limit, kind: 'slidingWindow', algorithm: new SlidingWindow(limit) };
+    case 'sliding-log':
+      return { limit, kind: 'slidingLog', algorithm: new SlidingLog(limit) };
+  }
+}
+
+/** `fit` has put the use of the rule's kind there. */
+function useOf(state: RateLimitState, index: number): never {
+  return state.limits[index]?.algorithm.value as never;
+}
+
+function statusOf({ limit, algorithm }: Rule, use: never, at: number, now: number, cost: number): LimitStatus {
+  return {
+    name: limit.name,
+    limit: limit.limit,
+    windowMs: limit.windowMs,
+    remaining: Math.max(0, algorithm.available(use, at, now)),
+    resetAfterMs: Math.ceil(algorithm.resetAfter(use, at, now)),
+    retryAfterMs: cost === 0 ? 0 : algorithm.waitFor(use, at, now, cost),
+  };
+}
+
+function decides(one: LimitStatus, other: LimitStatus): boolean {
+  if (one.retryAfterMs !== other.retryAfterMs) return one.retryAfterMs > other.retryAfterMs;
+  return one.remaining < other.remaining;
+}
