@@ -1,3 +1,5 @@
+import { Logger } from '@nestjs/common';
+import { didYouMean } from './common/did-you-mean.js';
 import { optionsFromEnv, type OptionVariable } from './common/options-from-env.js';
 import { connectionVariables } from './connection/connection-variables.js';
 import { flowModuleOptionsSchema, type FlowModuleOptions } from './flow.module.options.js';
@@ -45,10 +47,22 @@ const runtimeVariables: readonly OptionVariable[] = [
  * `off`. A variable that is not set, or empty, leaves its option to the default. Spread the result to add to it or to
  * overrule it: `FlowModule.forRoot({ ...flowOptionsFromEnv(), name: 'shop' })`.
  *
+ * A variable `FLOW_…` that is none of these is most likely a slip: it is warned of.
+ *
  * @param env @default process.env
  * @throws ConfigurationError with every problem at once, each under the name of its variable. Values, which may be
  * secret, never appear.
  */
 export function flowOptionsFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): FlowModuleOptions {
+  warnOfUnknown(env);
   return optionsFromEnv([...connectionVariables, ...runtimeVariables], flowModuleOptionsSchema, env);
+}
+
+/** Not of `NATS_…`: other programs have variables of that name. */
+function warnOfUnknown(env: Readonly<Record<string, string | undefined>>): void {
+  const known = runtimeVariables.map(({ variable }) => variable);
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('FLOW_') || known.includes(name)) continue;
+    new Logger('FlowModule').warn(`The environment variable ${name} sets no option.${didYouMean(name, known)}`);
+  }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { didYouMean } from './did-you-mean.js';
 import { ConfigurationError } from './errors.js';
 import { toMilliseconds, type Duration } from './duration.js';
 
@@ -13,11 +14,25 @@ export const durationSchema = z.custom<Duration>().transform((value, context) =>
 });
 
 /** One sentence per problem: the option's path, then what is wrong with it. */
-export function describeIssues(error: z.ZodError): string[] {
-  return error.issues.map((issue) => {
+export function describeIssues(schema: z.ZodType, error: z.ZodError): string[] {
+  return error.issues.flatMap((issue) => {
     const path = issue.path.map(String).join('.');
-    return path === '' ? issue.message : `${path}: ${issue.message}`;
+    const prefix = path === '' ? '' : `${path}: `;
+    if (issue.code !== 'unrecognized_keys') return [prefix + issue.message];
+    const known = optionsAt(schema, issue.path);
+    return issue.keys.map((key) => `${prefix}there is no option "${key}".${didYouMean(key, known)}`);
   });
+}
+
+/** Names of the options that a schema has, or a group in it. */
+function optionsAt(schema: unknown, [name, ...rest]: readonly PropertyKey[]): string[] {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) {
+    inner = inner.unwrap();
+  }
+  if (!(inner instanceof z.ZodObject)) return [];
+  const shape: Readonly<Record<PropertyKey, unknown>> = inner.shape;
+  return name === undefined ? Object.keys(shape) : optionsAt(shape[name], rest);
 }
 
 /**
@@ -28,7 +43,7 @@ export function describeIssues(error: z.ZodError): string[] {
 export function validateOptions<S extends z.ZodType>(where: string, schema: S, options: unknown): z.output<S> {
   const result = schema.safeParse(options);
   if (!result.success) {
-    throw new ConfigurationError(where, describeIssues(result.error), { cause: result.error });
+    throw new ConfigurationError(where, describeIssues(schema, result.error), { cause: result.error });
   }
   return result.data;
 }

@@ -62,7 +62,7 @@ export function flow<I extends MessageSchema, O extends MessageSchema = MessageS
   options: FlowContractOptions<I, O>,
 ): FlowContract<I, O> {
   const parsed = contractSchema.safeParse(options);
-  const problems = [...nameProblems(name), ...(parsed.success ? [] : describeIssues(parsed.error))];
+  const problems = [...nameProblems(name), ...(parsed.success ? [] : describeIssues(contractSchema, parsed.error))];
   if (!parsed.success || problems.length > 0) throw new ConfigurationError(`Flow "${name}"`, problems);
   const { track, retention } = parsed.data;
   const { input, output } = options;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ConfigurationError, FlowModule, flowOptionsFromEnv } from 'nestjs-jetstream-flow';
 import { connectionVariables } from '../../lib/connection/connection-variables.js';
@@ -25,6 +26,20 @@ describe('flowOptionsFromEnv', () => {
 
   it('gives nothing for an empty environment', () => {
     expect(flowOptionsFromEnv({ PATH: '/bin', NATS_NAME: ' ', FLOW_CONSUME: '' })).toEqual({});
+  });
+
+  it('warns of a FLOW_ variable that sets nothing', () => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
+    try {
+      expect(flowOptionsFromEnv({ FLOW_SHUTDOWN_TIMOUT: '1s', NATS_CONTEXT: 'x', FLOW_CONSUME: 'no' })).toEqual({
+        consume: false,
+      });
+      expect(warn.mock.calls).toEqual([
+        ['The environment variable FLOW_SHUTDOWN_TIMOUT sets no option. Did you mean "FLOW_SHUTDOWN_TIMEOUT"?'],
+      ]);
+    } finally {
+      warn.mockRestore();
+    }
   });
 
   it('reads every kind of variable', () => {

@@ -88,7 +88,7 @@ describe('resolveConnectionOptions', () => {
       'waitAtMost: has no meaning',
       'maxPublishesInFlight: ',
       'inboxPrefix: must be a subject without wildcards',
-      'Unrecognized key: "server"',
+      'there is no option "server". Did you mean "servers"?',
       'connection: is not a connection',
     ]) {
       expect(
