@@ -42,11 +42,8 @@ export async function provisionBucket(
         'it does not exist, and provision is "verify"; create it, or set provision to "auto"',
       ]);
     }
-    await create(connection, options, what);
+    if (await create(connection, options, what)) log.log(`Bucket "${options.bucket}" created.`);
     info = await bucketRequest(what, () => connection.manager.streams.info(layout.stream));
-    log.log(
-      `Bucket "${options.bucket}" is there (history ${info.config.max_msgs_per_subject}, ${info.config.storage} storage).`,
-    );
   }
   if (mode !== 'off') info = await align(connection, options, mode, info, what, log);
   return checked(options, { allowsDirect: info.config.allow_direct, history: info.config.max_msgs_per_subject });
@@ -75,8 +72,12 @@ async function findStream(connection: StoreConnection, stream: string, what: str
   }
 }
 
-/** Through the KV client, so that the layout is the one every client expects. */
-async function create(connection: StoreConnection, options: BucketOptions, what: string): Promise<void> {
+/**
+ * Through the KV client, so that the layout is the one every client expects.
+ *
+ * @returns `false` when another process was first, with other options.
+ */
+async function create(connection: StoreConnection, options: BucketOptions, what: string): Promise<boolean> {
   const wanted: Partial<KvOptions> = {
     ...(options.description !== undefined && { description: options.description }),
     ...(options.ttlMs !== undefined && { ttl: options.ttlMs }),
@@ -88,9 +89,10 @@ async function create(connection: StoreConnection, options: BucketOptions, what:
   };
   try {
     await bucketRequest(what, () => new Kvm(connection.manager.jetstream()).create(options.bucket, wanted));
+    return true;
   } catch (error) {
-    // Another process was first, with other options: compared next.
     if (!isRefusal(error, ApiCode.streamNameInUse)) throw error;
+    return false;
   }
 }
 

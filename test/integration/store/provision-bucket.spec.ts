@@ -72,6 +72,14 @@ describe('provisioning a bucket', () => {
     );
   });
 
+  it('says once that it was created, and nothing of a bucket that is there', async () => {
+    const told = (): string[] => log.messages().filter((line) => line.includes('"told"'));
+    await provision({ bucket: 'told', history: 2 });
+    await provision({ bucket: 'told', history: 2 });
+    await provision({ bucket: 'told', history: 2 }, 'verify');
+    expect(told()).toEqual(['Bucket "told" created.']);
+  });
+
   it('takes what the options leave out as it is', async () => {
     await provision({ bucket: 'kept', history: 5, ttl: '1h' });
     expect(await provision({ bucket: 'kept' })).toMatchObject({ history: 5 });
