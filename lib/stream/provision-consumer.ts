@@ -160,12 +160,16 @@ function filtersOf(config: Partial<ConsumerConfig>): string[] {
 
 function refuse(stream: string, consumer: string, differences: readonly ConfigDifference[]): void {
   if (differences.length === 0) return;
-  const remedy =
+  const command = `"nats consumer rm ${stream} ${consumer}"`;
+  const another =
     'This makes it another consumer, and it may belong to somebody else: set it back, choose another name, ' +
-    `or delete it and lose its place ("nats consumer rm ${stream} ${consumer}")`;
+    `or delete it and lose its place (${command})`;
+  const begun = `Where a consumer begins is fixed when it is made: set it back, or delete it, to begin anew (${command})`;
   throw new ConfigurationError(
     where(stream, consumer),
-    differences.map((difference) => `${describeDifference(difference)}. ${remedy}`),
+    differences.map(
+      (difference) => `${describeDifference(difference)}. ${difference.field === 'deliver_policy' ? begun : another}`,
+    ),
   );
 }
 

@@ -21,6 +21,12 @@ export interface FlowStepOptions<I extends MessageSchema = MessageSchema, O exte
    * @default the message's `Flow-Run-Id` or `Nats-Msg-Id` header, else its stream and sequence
    */
   runId?(input: MessageOf<I>, message: FlowMessage): string;
+  /**
+   * Which messages of its subjects a step gets when it comes into being: `'all'` that their stream has, or only `'new'`
+   * ones. Only with `subject`; fixed once the step's consumer is made.
+   * @default 'all'
+   */
+  readonly deliver?: 'all' | 'new';
   /** The step or steps whose results come here. With several, each result comes by itself. */
   readonly after?: string | readonly string[];
   /**

@@ -40,6 +40,7 @@ const optionsSchema = z.strictObject({
   name: z.string().optional(),
   subject: oneOrMore.optional(),
   runId: callable<(input: unknown, message: FlowMessage) => string>().optional(),
+  deliver: z.enum(['all', 'new']).optional(),
   after: oneOrMore.optional(),
   when: callable<(value: unknown) => boolean>().optional(),
   otherwise: z.literal(true).optional(),
@@ -71,6 +72,9 @@ export function normalizeStep(step: DeclaredStep): NormalizedStep {
   const name = options.name ?? step.methodName;
   if (!isValidName(name)) problems.push(`"${name}" is not a valid step name; ${NAME_RULE}.`);
   problems.push(...settingsProblems(settings), ...(step.problems ?? []));
+  if (options.deliver !== undefined && settings.subjects.length === 0) {
+    problems.push('"deliver" chooses among the messages of external subjects, but it has no "subject".');
+  }
   if (step.contract === undefined) {
     problems.push(
       'it belongs to no flow: decorate the class with @Flow(contract), or give the step the "flow" option.',
@@ -106,6 +110,7 @@ function toSettings(options: ParsedOptions): StepSettings {
   const { when, runId, input, output, retry } = options;
   return {
     subjects: toList(options.subject),
+    deliver: options.deliver ?? 'all',
     after: toList(options.after),
     otherwise: options.otherwise ?? false,
     retry,

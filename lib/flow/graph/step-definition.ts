@@ -6,6 +6,7 @@ import type { RetryPolicy } from '../retry-policy.js';
 /** A step's options after validation: defaults filled in, durations in milliseconds, lists as lists. */
 export interface StepSettings {
   readonly subjects: readonly string[];
+  readonly deliver: 'all' | 'new';
   readonly after: readonly string[];
   readonly when?: (value: unknown) => boolean;
   readonly otherwise: boolean;

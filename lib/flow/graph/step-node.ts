@@ -19,6 +19,8 @@ export interface StepNode {
   readonly where: string;
   /** External subjects that are ingested here. */
   readonly subjects: readonly string[];
+  /** Where in their streams a new consumer of the subjects begins. */
+  readonly deliver: 'all' | 'new';
   /** Whether runs begin here: the step has no predecessors. */
   readonly isEntry: boolean;
   /** Whether `FlowClient.start` publishes here. At most one step of a flow. */

@@ -59,7 +59,8 @@ export class StepSources {
       ...(this.mode === 'auto' && { description }),
       filter_subject: filter,
       ack_policy: 'explicit',
-      deliver_policy: 'all',
+      // Messages of the flow itself are never passed over.
+      deliver_policy: kind === 'ingest' ? node.deliver : 'all',
       replay_policy: 'instant',
       ack_wait: node.ackWaitMs * NANOS_PER_MS,
       // The library counts attempts itself and dead-letters before it gives up; the server must never.

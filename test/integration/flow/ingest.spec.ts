@@ -118,6 +118,40 @@ describe('external subjects', () => {
     await expect(streams.manager.streams.info('FLOW_foreign_IN')).rejects.toThrow(/not found/);
   });
 
+  it('that were there before are passed over by a step that wants new ones, once and for all', async () => {
+    const { streams } = nats;
+    await streams.manager.streams.add({ name: 'LONG', subjects: ['long.history'] });
+    await streams.publish('long.history', { id: 'old' });
+    const takers = (deliver: 'all' | 'new') => {
+      const contract = flow('recent', { input: OrderSchema, output: Text });
+      @Flow(contract)
+      class RecentFlow {
+        readonly taken: string[] = [];
+
+        @FlowStep({ subject: 'long.history', deliver })
+        take({ id }: Order): string {
+          this.taken.push(id);
+          return id;
+        }
+      }
+      return RecentFlow;
+    };
+    const Recent = takers('new');
+    {
+      await using app = await startFlowApp(nats.url, [Recent]);
+      await streams.publish('long.history', { id: 'new' });
+      await until(() => app.get(Recent).taken.length > 0, { what: 'the new order' });
+      expect(app.get(Recent).taken).toEqual(['new']);
+    }
+    await streams.publish('long.history', { id: 'meanwhile' });
+    await using again = await startFlowApp(nats.url, [Recent]);
+    await until(() => again.get(Recent).taken.length > 0, { what: 'the order from before the restart' });
+    expect(again.get(Recent).taken).toEqual(['meanwhile']);
+    await expect(startFlowApp(nats.url, [takers('all')])).rejects.toThrow(
+      /deliver_policy: have "new", want "all"\. Where a consumer begins is fixed.*nats consumer rm LONG flow_recent=take=/,
+    );
+  });
+
   it('may be several, patterns too, for one step', async () => {
     await using app = await startFlowApp(nats.url, [SeveralFlow]);
     await nats.streams.publish('several.web', { id: '1' });

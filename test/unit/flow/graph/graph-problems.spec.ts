@@ -41,6 +41,7 @@ describe('problems of one step', () => {
     ['when on an entry', { when: () => true }, 'it has no "after"'],
     ['otherwise on an entry', { otherwise: true }, 'it has no "after"'],
     ['a run id without subject', { runId: () => '' }, '"runId" names the run of an external message'],
+    ['deliver without subject', { deliver: 'new' }, '"deliver" chooses among the messages of external subjects'],
   ])('%s', (_, options, problem) => {
     const found = problems({ step: options });
     expect(found).toHaveLength(1);
