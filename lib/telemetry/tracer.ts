@@ -119,6 +119,11 @@ export class FlowTracer {
     return runInside(trace.setSpan(parent, span), span, fn);
   }
 
+  /** Whether an SDK is registered: then spans are made, and without it nothing is. */
+  get isActive(): boolean {
+    return this.activeTracer() !== undefined;
+  }
+
   /** The SDK's tracer; `undefined` as long as none is registered, so that no attributes are put together for nothing. */
   private activeTracer(): Tracer | undefined {
     return (this.tracer ??= registeredTracer(this.provider));

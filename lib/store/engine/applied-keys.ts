@@ -72,10 +72,10 @@ export class AppliedKeys {
     return false;
   }
 
-  /** These and `added`, without those that are beyond `limits` at `now` (milliseconds). */
-  with(added: readonly Buffer[], limits: RememberLimits, now: number): AppliedKeys {
+  /** These and `added`, without those that are beyond `limits` at `now` (milliseconds, by default the present). */
+  with(added: readonly Buffer[], limits: RememberLimits, now?: number): AppliedKeys {
     if (this.size === 0 && added.length === 0) return this;
-    const second = Math.floor(now / 1000);
+    const second = Math.floor((now ?? Date.now()) / 1000);
     const oldest = second - limits.ageMs / 1000;
     const runs = [...this.runs];
     // Runs are as wide as a 32nd of the age: their number stays small, and keys are forgotten late rather than early.

@@ -21,6 +21,9 @@ export interface AppliedBatch<State> {
   readonly hashes: readonly Buffer[];
 }
 
+const KEEP = { kind: 'keep' } as const;
+const NO_HASHES: readonly Buffer[] = [];
+
 /** A state that copies are taken of, never handed out itself before the commit. */
 type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } | undefined;
 
@@ -37,43 +40,42 @@ export function applyBatch<State>(
 ): AppliedBatch<State> {
   let source: Source<State> = base.data === undefined ? undefined : { bytes: base.data };
   let write: AppliedBatch<State>['write'];
-  const outcomes: Applied<State>[] = [];
-  const hashes: Buffer[] = [];
+  // Of the right length at once: most batches are of one operation, and a list that grows takes room for many.
+  const outcomes = new Array<Applied<State>>(operations.length);
+  let hashes: Buffer[] | undefined;
   let added: Set<string> | undefined;
 
-  const copy = (): State | undefined => copyOf(codec, key, base, source);
-
-  for (const operation of operations) {
+  for (const [index, operation] of operations.entries()) {
     const { change, blind, hash, ttlMs } = operation.request;
     const existed: boolean = source !== undefined;
     try {
       const duplicate = hash !== undefined && (base.applied.has(hash) || added?.has(hash.toString('latin1')) === true);
-      const changed: Change<State> = duplicate ? { kind: 'keep' } : change(blind ? undefined : copy());
+      const changed: Change<State> = duplicate ? KEEP : change(blind ? undefined : copyOf(codec, key, base, source));
       if (changed.kind === 'write') {
-        assertSynchronous(changed.state);
-        source = { state: changed.state };
-        write = { kind: 'value', state: changed.state, ttlMs };
-        outcomes.push({ operation, result: { state: changed.state, existed, duplicate } });
+        const state: State = changed.state;
+        assertSynchronous(state);
+        source = { state };
+        write = { kind: 'value', state, ttlMs };
+        outcomes[index] = { operation, result: { state, existed, duplicate, revision: undefined } };
       } else if (changed.kind === 'remove' && existed) {
         source = undefined;
         write = { kind: 'deletion', purge: changed.purge };
-        outcomes.push({ operation, result: { state: undefined, existed, duplicate } });
+        outcomes[index] = { operation, result: { state: undefined, existed, duplicate, revision: undefined } };
       } else {
         // A new copy: the draft may have been changed before it was decided to keep things as they are.
-        outcomes.push({ operation, result: { state: blind ? undefined : copy(), existed, duplicate } });
+        const state: State | undefined = blind ? undefined : copyOf(codec, key, base, source);
+        outcomes[index] = { operation, result: { state, existed, duplicate, revision: undefined } };
         continue;
       }
     } catch (error) {
-      outcomes.push({ operation, error });
+      outcomes[index] = { operation, error };
       continue;
     }
-    if (hash !== undefined) {
-      hashes.push(hash);
-      added ??= new Set();
-      added.add(hash.toString('latin1'));
-    }
+    if (hash === undefined) continue;
+    (hashes ??= []).push(hash);
+    (added ??= new Set()).add(hash.toString('latin1'));
   }
-  return { outcomes, write, hashes };
+  return { outcomes, write, hashes: hashes ?? NO_HASHES };
 }
 
 /** Tells the callers what became of their operations, once the batch is committed, at that revision. */

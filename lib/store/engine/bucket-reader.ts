@@ -4,7 +4,7 @@ import { unlessLost } from '../../connection/unless-lost.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { bucketRequest } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
-import { ABSENT, toStoredEntry, type StoredEntry } from './stored-entry.js';
+import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
 /** Requests on the way at a time; more wait. Beyond this the server only answers later, and clients time out. */
 const MAX_REQUESTS = 256;
@@ -29,7 +29,7 @@ export class BucketReader {
    * @throws ConnectionError without an answer, JetStreamRequestError when the server refuses, DecodeError when our
    * own headers are damaged.
    */
-  async latest(key: string, consistency: Consistency = 'leader'): Promise<StoredEntry> {
+  async latest(key: string, consistency: Consistency = 'leader'): Promise<ReadEntry> {
     const query = { last_by_subj: this.layout.subject(key) };
     return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
   }
@@ -48,7 +48,7 @@ export class BucketReader {
     );
   }
 
-  private toEntry(message: StoredMsg | null): StoredEntry {
+  private toEntry(message: StoredMsg | null): ReadEntry {
     if (message === null) return ABSENT;
     const where = `Bucket "${this.layout.bucket}", key "${this.layout.keyOf(message.subject)}", revision ${message.seq}`;
     const { seq: sequence, data, time, header: headers } = message;

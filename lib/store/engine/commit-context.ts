@@ -1,5 +1,6 @@
 import type { AppliedBatch } from './apply-batch.js';
-import type { EntryWriter, PreparedWrite, WriteOutcome } from './entry-writer.js';
+import type { PublishResult } from '../../connection/publisher.js';
+import type { EntryWriter, PreparedWrite } from './entry-writer.js';
 import type { Backoff } from './full-jitter.js';
 import type { StateCodec } from './state-codec.js';
 import type { StoredEntry } from './stored-entry.js';
@@ -36,7 +37,7 @@ export interface Begun<State> {
   readonly base: Base;
   readonly applied: AppliedBatch<State>;
   readonly write: PreparedWrite;
-  readonly sending: Promise<WriteOutcome>;
+  readonly published: Promise<PublishResult>;
 }
 
 /** A write that was applied. */

@@ -1,5 +1,6 @@
 import { PublishTimeoutError, ConnectionError, WrongLastSequenceError } from '../../common/errors.js';
 import { FlowHeader } from '../../common/names.js';
+import type { PublishResult } from '../../connection/publisher.js';
 import type { RememberLimits } from './applied-keys.js';
 import { KV_OPERATION, ROLLUP_HEADER, ROLLUP_SUBJECT, TTL_HEADER, type BucketLayout } from './bucket-layout.js';
 import type { StoreConnection } from './store-connection.js';
@@ -55,56 +56,42 @@ export type Verdict =
 export class EntryWriter {
   private readonly writer = new Writer();
   private readonly subjectPrefix: string;
+  private readonly contentType: readonly [string, string];
 
   constructor(
     private readonly connection: StoreConnection,
-    private readonly layout: BucketLayout,
+    layout: BucketLayout,
     private readonly options: EntryWriterOptions,
   ) {
     // In another JetStream domain, KV subjects are reached through the domain's API prefix.
-    this.subjectPrefix = connection.apiPrefix === '$JS.API' ? '' : `${connection.apiPrefix}.`;
+    const prefix = connection.apiPrefix === '$JS.API' ? '' : `${connection.apiPrefix}.`;
+    this.subjectPrefix = prefix + layout.subject('');
+    this.contentType = [CONTENT_TYPE, options.contentType];
   }
 
   /** A write of `data`, or of a deletion marker, that holds only while the key is at `base`. */
-  prepare(
-    key: string,
-    base: StoredEntry,
-    data: Uint8Array | undefined,
-    { purge, hashes, ttlMs, schemaVersion = this.options.schemaVersion }: WriteDetails,
-  ): PreparedWrite {
+  prepare(key: string, base: StoredEntry, data: Uint8Array | undefined, details: WriteDetails): PreparedWrite {
     const commit = this.writer.next();
-    const { contentType, remember } = this.options;
+    const { schemaVersion = this.options.schemaVersion } = details;
     const writers = base.writers.with(this.writer.id, commit);
-    const applied = base.applied.with(hashes, remember, Date.now());
-    const headers: [string, string][] = [[FlowHeader.writers, writers.text]];
-    if (data !== undefined) headers.push([CONTENT_TYPE, contentType]);
-    else headers.push([KV_OPERATION, purge ? 'PURGE' : 'DEL']);
-    if (data === undefined && purge) headers.push([ROLLUP_HEADER, ROLLUP_SUBJECT]);
-    const expiresMs = data === undefined ? this.markerTtl(purge) : ttlMs;
+    const applied = base.applied.with(details.hashes, this.options.remember);
+    const marks = [FlowHeader.writers, writers.text] as const;
+    const headers = data === undefined ? this.deletion(marks, details.purge) : [marks, this.contentType];
+    const expiresMs = data === undefined ? this.markerTtl(details.purge) : details.ttlMs;
     if (expiresMs !== undefined) headers.push([TTL_HEADER, `${Math.ceil(expiresMs / 1_000)}s`]);
     if (schemaVersion > 0) headers.push([FlowHeader.schemaVersion, String(schemaVersion)]);
     if (applied.size > 0) {
       const { hashes: hashText, times } = applied.toHeaders();
       headers.push([FlowHeader.applied, hashText], [FlowHeader.appliedAt, times]);
     }
-    const after = (revision: number): StoredEntry => ({
-      revision,
-      data,
-      created: new Date(),
-      applied,
-      writers,
-      schemaVersion,
-    });
-    const subject = this.subjectPrefix + this.layout.subject(key);
-    return new PreparedWrite(
-      this.connection,
-      key,
-      { subject, data: data ?? EMPTY, headers, expected: base.revision },
-      base,
-      after,
-      this.writer.id,
-      commit,
-    );
+    const message = { subject: this.subjectPrefix + key, data: data ?? EMPTY, headers, expected: base.revision };
+    const after = { revision: 0, data, schemaVersion, applied, writers };
+    return new PreparedWrite(this.connection, key, message, base, after);
+  }
+
+  private deletion(marks: Header, purge: boolean): Header[] {
+    if (!purge) return [marks, [KV_OPERATION, 'DEL']];
+    return [marks, [KV_OPERATION, 'PURGE'], [ROLLUP_HEADER, ROLLUP_SUBJECT]];
   }
 
   /** A marker with older revisions behind it must stay, or the latest of them would be the entry again. */
@@ -113,11 +100,13 @@ export class EntryWriter {
   }
 }
 
+type Header = readonly [name: string, value: string];
+
 /** A write as a message. */
 export interface EntryMessage {
   readonly subject: string;
   readonly data: Uint8Array;
-  readonly headers: readonly (readonly [string, string])[];
+  readonly headers: readonly Header[];
   /** The key's revision that it is for. */
   readonly expected: number;
 }
@@ -131,29 +120,38 @@ export class PreparedWrite {
     readonly key: string,
     readonly message: EntryMessage,
     private readonly base: StoredEntry,
-    /** The entry, once it is stored at that revision. */
-    readonly entryAt: (revision: number) => StoredEntry,
-    private readonly writerId: string,
-    private readonly commit: number,
+    /** What the entry is then, but for its revision. */
+    private readonly after: StoredEntry,
   ) {}
 
-  /** @throws FlowError when the server refuses the write for good. */
-  send(): Promise<WriteOutcome> {
+  /** The entry, once it is stored at that revision. */
+  entryAt(revision: number): StoredEntry {
+    const { data, schemaVersion, applied, writers } = this.after;
+    return { revision, data, schemaVersion, applied, writers };
+  }
+
+  /** Sends it. {@link outcomeOf} tells what the end of the promise means. */
+  publish(): Promise<PublishResult> {
     const { subject, data, headers, expected } = this.message;
-    return this.connection.publisher.publish(subject, data, { headers, expectLastSubjectSequence: expected }).then(
-      ({ sequence }) => ({ kind: 'stored', entry: this.entryAt(sequence) }),
-      (error: unknown) => {
-        if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
-        if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
-        throw error;
-      },
-    );
+    return this.connection.publisher.publish(subject, data, { headers, expectLastSubjectSequence: expected });
+  }
+
+  /** @throws FlowError when the server refuses the write for good. */
+  async outcomeOf(published: Promise<PublishResult>): Promise<WriteOutcome> {
+    try {
+      return { kind: 'stored', entry: this.entryAt((await published).sequence) };
+    } catch (error) {
+      if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
+      if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
+      throw error;
+    }
   }
 
   /** What `now`, read after the last sending, says. */
   judge(now: StoredEntry): Verdict {
-    const mark = now.writers.last(this.writerId);
-    if (mark !== undefined && mark >= this.commit) return 'applied';
+    const { id, commit } = this.after.writers;
+    const mark = now.writers.last(id);
+    if (mark !== undefined && mark >= commit) return 'applied';
     if (now.revision === this.base.revision) return 'pending';
     if (now.writers.isEmpty || now.writers.isFull) return 'unknowable';
     return 'not applied';

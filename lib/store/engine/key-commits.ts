@@ -7,6 +7,7 @@ import type { PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import { countConflict, isBlamable, rejectUnknowable } from './operation-failures.js';
 import type { PendingOperation } from './pending-operation.js';
+import { isWaiting, WaitingOperations } from './waiting-operations.js';
 import type { StoredEntry } from './stored-entry.js';
 
 /** Operations that one write may commit: bounds how long reducers hold the event loop. */
@@ -15,9 +16,8 @@ const MAX_BATCH = 512;
 const TAKE_NONE = 0;
 /** A key counts as contended for this long after a conflict. */
 const CONTENDED_MS = 1_000;
-/** Queue length from which settled operations are cleared out. */
-const COMPACT_FROM = 256;
 
+const SOON = Promise.resolve();
 const NOBODY: ReadonlySet<never> = new Set<never>();
 
 /**
@@ -27,8 +27,8 @@ const NOBODY: ReadonlySet<never> = new Set<never>();
  * what they saw was true only if the commit proves it, or a read from the leader does.
  */
 export class KeyCommits<State> {
-  private queue: PendingOperation<State>[] = [];
-  private compactAt = COMPACT_FROM;
+  private key = '';
+  private readonly waiting = new WaitingOperations<State>();
   /** Operations under commit now. */
   private batch: PendingOperation<State>[] = [];
   private running = false;
@@ -36,24 +36,29 @@ export class KeyCommits<State> {
   private lastWriteMs = 0;
 
   constructor(
-    private readonly key: string,
     private readonly context: CommitContext<State>,
-    private readonly onIdle: () => void,
+    /** Nothing is left to do for the key; another may be taken. */
+    private readonly onIdle: (key: string, commits: KeyCommits<State>) => void,
   ) {}
+
+  /** Works for another key from now on. */
+  take(key: string): void {
+    this.key = key;
+    this.contendedUntil = 0;
+  }
 
   /** Queues an operation; it settles itself. */
   add(operation: PendingOperation<State>): void {
-    this.queue.push(operation);
-    if (this.queue.length >= this.compactAt) this.compact();
+    this.waiting.add(operation);
     if (this.running) return;
     this.running = true;
     // Whatever is asked for in the same tick shall share the first write.
-    queueMicrotask(this.next);
+    void SOON.then(this.next);
   }
 
   /** Gives up the operations that are overdue. */
   expire(now: number): void {
-    for (const operation of this.queue) operation.expire(now);
+    this.waiting.expire(now);
     for (const operation of this.batch) operation.expire(now);
   }
 
@@ -65,7 +70,7 @@ export class KeyCommits<State> {
     this.batch = [];
     if (!this.refill(MAX_BATCH)) {
       this.running = false;
-      this.onIdle();
+      this.onIdle(this.key, this);
       return;
     }
     const begun = this.begin();
@@ -86,18 +91,18 @@ export class KeyCommits<State> {
       // Whatever is wrong with it comes again in commit(), from a state that is certain, and reaches the callers there.
       return undefined;
     }
-    return { base, applied, write, sending: write.send() };
+    return { base, applied, write, published: write.publish() };
   }
 
   private follow(begun: Begun<State>): void {
-    begun.sending.then(
-      (outcome) => {
-        if (outcome.kind !== 'stored' || performance.now() < this.contendedUntil) return this.finish(begun);
-        this.context.remember(this.key, outcome.entry);
-        this.committed(begun.applied, outcome.entry.revision);
+    begun.published.then(
+      ({ sequence }) => {
+        if (this.isContended()) return void this.finish(begun);
+        this.context.remember(this.key, begun.write.entryAt(sequence));
+        this.committed(begun.applied, sequence);
         this.next();
       },
-      () => this.finish(begun),
+      () => void this.finish(begun),
     );
   }
 
@@ -114,15 +119,7 @@ export class KeyCommits<State> {
 
   /** Fills the batch up to `limit` from the queue. @returns whether there is anything to do. */
   private refill(limit: number): boolean {
-    if (this.batch.some(isSettled)) this.batch = this.batch.filter((operation) => !operation.settled);
-    if (this.batch.length === 0 && this.queue.length <= limit && !this.queue.some(isSettled)) {
-      this.batch = this.queue;
-      this.queue = [];
-    }
-    while (this.batch.length < limit && this.queue.length > 0) {
-      const taken = this.queue.splice(0, limit - this.batch.length);
-      for (const operation of taken) if (!operation.settled) this.batch.push(operation);
-    }
+    this.batch = this.waiting.fill(this.batch, limit);
     return this.batch.length > 0;
   }
 
@@ -211,13 +208,13 @@ export class KeyCommits<State> {
     begun: Begun<State> | undefined,
   ): Promise<Written | undefined> {
     const attempt = begun?.write ?? this.prepare(base, applied);
-    let sending = begun?.sending;
+    let published = begun?.published;
     let pause: (() => Promise<void>) | undefined;
     const started = performance.now();
     let uncertain = false;
     for (;;) {
-      const outcome = await (sending ?? attempt.send());
-      sending = undefined;
+      const outcome = await attempt.outcomeOf(published ?? attempt.publish());
+      published = undefined;
       if (outcome.kind === 'stored') {
         this.lastWriteMs = performance.now() - started;
         this.context.remember(this.key, outcome.entry);
@@ -264,7 +261,7 @@ export class KeyCommits<State> {
    * about as long as another process needs to read and write; its own callers' operations gather meanwhile.
    */
   private async yieldWhenContended(): Promise<void> {
-    if (this.queue.length === 0 || performance.now() >= this.contendedUntil) return;
+    if (this.waiting.size === 0 || !this.isContended()) return;
     await delay(Math.random() * Math.min(50, 2 + 2 * this.lastWriteMs));
   }
 
@@ -283,15 +280,11 @@ export class KeyCommits<State> {
   }
 
   private anybodyWaits(): boolean {
-    return this.batch.some((operation) => !operation.settled) || this.queue.some((operation) => !operation.settled);
+    return this.batch.some(isWaiting) || this.waiting.hasAny();
   }
 
-  private compact(): void {
-    this.queue = this.queue.filter((operation) => !operation.settled);
-    this.compactAt = Math.max(COMPACT_FROM, this.queue.length * 2);
+  /** Others have written the key a moment ago. */
+  private isContended(): boolean {
+    return this.contendedUntil > 0 && performance.now() < this.contendedUntil;
   }
-}
-
-function isSettled(operation: { readonly settled: boolean }): boolean {
-  return operation.settled;
 }

@@ -1,9 +1,9 @@
 import type { Observable } from 'rxjs';
 import { ConfigurationError } from '../../common/errors.js';
-import type { Consistency } from './bucket-reader.js';
 import type { ChangeFunction, REMOVED, UNCHANGED } from './change.js';
 import type { AnyKvReducer, InputOf, KeyOf, KeyPattern, KeyRef, KvReducer, StateOf } from './kv-reducer.js';
-import type { WriteOptions } from './operation-queue.js';
+import type { BucketStatus, ListOptions, ReadOptions } from './object-store.options.js';
+import type { OperationOptions, WriteOptions } from './operation-queue.js';
 import type { OperationResult } from './pending-operation.js';
 import type { StoreEntry, WatchEvent } from './store-entry.js';
 import { StoreKey } from './store-key.js';
@@ -15,31 +15,7 @@ import { toObservable } from './to-observable.js';
 import { toChanges, type TransactionFunction } from './transaction-function.js';
 import type { TransactionOptions } from './transactions.js';
 
-export interface ReadOptions {
-  /**
-   * `'leader'` always sees the latest write. `'any'` lets every replica answer: faster, and on replicated buckets
-   * it may be a moment behind. @default 'leader'
-   */
-  readonly consistency?: Consistency;
-  /** Gives up when it aborts. */
-  readonly signal?: AbortSignal;
-}
-
-export interface ListOptions {
-  /** Ends the iteration, without an error. */
-  readonly signal?: AbortSignal;
-}
-
-/** What a bucket holds. */
-export interface BucketStatus {
-  readonly bucket: string;
-  /** Keys with a message: entries, and deletions that are not purged yet. Of the whole bucket, whatever the scope. */
-  readonly keys: number;
-  /** Bytes on the server's disk or in its memory, on one replica. */
-  readonly bytes: number;
-  /** Revision of the last write. */
-  readonly lastRevision: number;
-}
+export type { BucketStatus, ListOptions, ReadOptions } from './object-store.options.js';
 
 /**
  * The state objects of one `@KvObject` class, one per key, kept in a JetStream KV bucket. Inject it with
@@ -70,12 +46,12 @@ export class ObjectStore<R extends AnyKvReducer> {
    * OverloadedError, DecodeError when the stored value is not of the type, EncodeError when the new one is not or is too
    * large.
    */
-  async update(key: KeyOf<R>, input: InputOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
-    const { state } = await this.write('update', this.keyOf(key), options, (before) => {
+  update(key: KeyOf<R>, input: InputOf<R>, options: WriteOptions = NO_OPTIONS): Promise<StateOf<R>> {
+    const apply: ChangeFunction<StateOf<R>> = (before) => {
       const draft = before ?? this.reducer.empty(key);
       return { kind: 'write', state: this.reducer.apply(draft, input) ?? draft };
-    });
-    return state ?? this.reducer.empty(key);
+    };
+    return this.operate('update', key, options, apply, ({ state }) => state ?? this.reducer.empty(key));
   }
 
   /**
@@ -85,16 +61,16 @@ export class ObjectStore<R extends AnyKvReducer> {
    *
    * @returns the state after it; `undefined` when there is no entry then.
    */
-  async modify<M extends Modified<StateOf<R>>>(
+  modify<M extends Modified<StateOf<R>>>(
     key: KeyOf<R>,
     change: (draft: StateOf<R>, info: { readonly exists: boolean }) => M,
-    options: WriteOptions = {},
+    options: WriteOptions = NO_OPTIONS,
   ): Promise<StateOf<R> | (Extract<M, typeof UNCHANGED | typeof REMOVED> extends never ? never : undefined)> {
-    const { state } = await this.write('modify', this.keyOf(key), options, (before) => {
+    const apply: ChangeFunction<StateOf<R>> = (before) => {
       const draft = before ?? this.reducer.empty(key);
-      return toChange(change(draft, { exists: before !== undefined }), draft);
-    });
-    return state as StateOf<R>;
+      return toChange(change(draft, before === undefined ? IS_NEW : EXISTS), draft);
+    };
+    return this.operate('modify', key, options, apply, ({ state }) => state as StateOf<R>);
   }
 
   /**
@@ -114,7 +90,7 @@ export class ObjectStore<R extends AnyKvReducer> {
     const { transactions } = this.parts;
     if (transactions === undefined)
       throw new ConfigurationError(`Bucket "${this.bucket}"`, ['transaction needs transactions: true in @KvObject']);
-    const texts = keys.map((key) => this.keyOf(key).text);
+    const texts = keys.map((key) => this.textOf(key));
     const empty = (index: number): StateOf<R> => this.reducer.empty(keys[index] as KeyOf<R>);
     return this.parts.observe('transaction', texts.join(' '), () =>
       transactions.run(texts, toChanges(change, empty), options),
@@ -123,7 +99,7 @@ export class ObjectStore<R extends AnyKvReducer> {
 
   /** Sets the state of `key` to the empty state, whatever is stored there. @returns that state. */
   async reset(key: KeyOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
-    const { state } = await this.write('reset', this.keyOf(key), { ...options, blind: true }, () => ({
+    const { state } = await this.write('reset', key, { ...options, blind: true }, () => ({
       kind: 'write',
       state: this.reducer.empty(key),
     }));
@@ -132,7 +108,7 @@ export class ObjectStore<R extends AnyKvReducer> {
 
   /** Deletes the entry of `key`, also one that does not decode; its older revisions stay in the history. @returns whether there was one. */
   async delete(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
-    const { existed, duplicate } = await this.write('delete', this.refOf(key), { ...options, blind: true }, () => ({
+    const { existed, duplicate } = await this.write('delete', key, { ...options, blind: true }, () => ({
       kind: 'remove',
       purge: false,
     }));
@@ -141,7 +117,7 @@ export class ObjectStore<R extends AnyKvReducer> {
 
   /** Deletes the entry of `key` with its history. @returns whether there was one. */
   async purge(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
-    const { existed, duplicate } = await this.write('purge', this.refOf(key), { ...options, blind: true }, () => ({
+    const { existed, duplicate } = await this.write('purge', key, { ...options, blind: true }, () => ({
       kind: 'remove',
       purge: true,
     }));
@@ -270,19 +246,41 @@ export class ObjectStore<R extends AnyKvReducer> {
   /** @internal For the library's own objects: {@link modify} with all that is known of the outcome. */
   write(
     name: string,
-    key: StoreKey,
-    options: WriteOptions & { readonly blind?: boolean },
+    key: KeyRef<R>,
+    options: OperationOptions,
     change: ChangeFunction<StateOf<R>>,
   ): Promise<OperationResult<StateOf<R>>> {
-    return this.parts.observe(name, key.text, () => this.parts.queue.run(name, key.text, change, options));
+    return this.operate(name, key, options, change, wholeResult);
   }
 
-  private keyOf(params: KeyOf<R>): StoreKey {
-    return this.parts.keySpace.keyOf(this.reducer.key(params));
+  /** @param answer what the caller gets; without a promise of its own: these are the operations that come by the thousand. */
+  private operate<Answer>(
+    name: string,
+    key: KeyRef<R>,
+    options: OperationOptions,
+    change: ChangeFunction<StateOf<R>>,
+    answer: (result: OperationResult<StateOf<R>>) => Answer,
+  ): Promise<Answer> {
+    try {
+      const { queue } = this.parts;
+      const text = this.textOf(key);
+      if (!this.parts.isObserved) return queue.run(name, text, change, options, answer);
+      return this.parts.observe(name, text, () => queue.run(name, text, change, options, answer));
+    } catch (error) {
+      // As from an async function, which this is in all but its cost: what was thrown reaches the caller as it is.
+      return new Promise(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** The key as it is stored. */
+  private textOf(key: KeyRef<R>): string {
+    return key instanceof StoreKey ? key.text : this.parts.keySpace.textOf(this.reducer.key(key));
   }
 
   private refOf(key: KeyRef<R>): StoreKey {
-    return key instanceof StoreKey ? key : this.keyOf(key);
+    return key instanceof StoreKey ? key : this.parts.keySpace.keyOf(this.reducer.key(key));
   }
 
   private patternOf(pattern: KeyPattern<KeyOf<R>> | undefined): string {
@@ -290,4 +288,12 @@ export class ObjectStore<R extends AnyKvReducer> {
     // Wildcards stand where parameters stand; the reducer's key() only puts them into place.
     return this.parts.keySpace.patternOf(this.reducer.key(pattern as KeyOf<R>));
   }
+}
+
+const NO_OPTIONS: WriteOptions = {};
+const EXISTS = { exists: true } as const;
+const IS_NEW = { exists: false } as const;
+
+function wholeResult<State>(result: OperationResult<State>): OperationResult<State> {
+  return result;
 }

@@ -6,11 +6,11 @@ import type { PendingOperation } from './pending-operation.js';
 export function countConflict<State>(operations: readonly PendingOperation<State>[]): void {
   for (const operation of operations) {
     operation.conflicts += 1;
-    const { what, maxAttempts } = operation.request;
+    const { maxAttempts } = operation.request;
     if (operation.conflicts < maxAttempts) continue;
     operation.reject(
       new ConflictError(
-        `The ${what} lost against other writers ${operation.conflicts} times (maxAttempts); nothing was written.`,
+        `The ${operation.what} lost against other writers ${operation.conflicts} times (maxAttempts); nothing was written.`,
       ),
     );
   }
@@ -22,7 +22,7 @@ export function rejectUnknowable<State>(operations: readonly PendingOperation<St
     if (operation.request.hash !== undefined) continue;
     operation.reject(
       new OutcomeUnknownError(
-        `The ${operation.request.what}`,
+        `The ${operation.what}`,
         'the reply was lost, and the entry was replaced from outside the store since',
       ),
     );

@@ -8,6 +8,7 @@ import { hashIdempotencyKey } from './applied-keys.js';
 
 /** How often overdue operations are looked for: timeouts may come late by this much. */
 const SWEEP_MS = 100;
+const MAX_SPARE = 1_024;
 
 /** What a caller may say about one operation that writes. */
 export interface WriteOptions {
@@ -31,6 +32,12 @@ export interface WriteOptions {
   readonly maxAttempts?: number;
 }
 
+/** What the store itself may say too. */
+export interface OperationOptions extends WriteOptions {
+  /** The change does not look at the state: it works also on bytes that do not decode. @default false */
+  readonly blind?: boolean;
+}
+
 /** Bounds of a queue. */
 export interface QueueLimits {
   /** Operations of all keys that may wait. */
@@ -44,6 +51,8 @@ export interface QueueLimits {
 /** Takes the operations of all keys of a store to their commits, and bounds them in number and time. */
 export class OperationQueue<State> {
   private readonly keys = new Map<string, KeyCommits<State>>();
+  /** To be used again: most keys have something to do for a millisecond only. */
+  private readonly spare: KeyCommits<State>[] = [];
   private waiting = 0;
   private closed = false;
   private sweeper: NodeJS.Timeout | undefined;
@@ -63,14 +72,16 @@ export class OperationQueue<State> {
   /**
    * Runs one operation; see {@link PendingOperation} for how it ends.
    *
+   * @param answer what the caller gets
    * @throws OverloadedError when too many wait already, ConnectionError after {@link close}.
    */
-  run(
+  run<Answer>(
     name: string,
     key: string,
     change: ChangeFunction<State>,
-    options: WriteOptions & { readonly blind?: boolean },
-  ): Promise<OperationResult<State>> {
+    options: OperationOptions,
+    answer: (result: OperationResult<State>) => Answer,
+  ): Promise<Answer> {
     const { bucket } = this.context;
     if (this.closed) throw new ConnectionError(`The store of bucket "${bucket}" is closed.`);
     if (this.waiting >= this.limits.maxQueued) {
@@ -80,9 +91,11 @@ export class OperationQueue<State> {
     }
     const ttlMs = this.ttlOf(options.ttl);
     this.count(1);
-    const operation = new PendingOperation<State>(
+    const operation = new PendingOperation<State, Answer>(
       {
-        what: `${name} of "${key}" in bucket "${bucket}"`,
+        name,
+        key,
+        bucket,
         change,
         blind: options.blind ?? false,
         hash: options.idempotencyKey === undefined ? undefined : hashIdempotencyKey(options.idempotencyKey),
@@ -90,6 +103,7 @@ export class OperationQueue<State> {
         maxAttempts: options.maxAttempts ?? this.limits.maxAttempts,
         timeoutMs: this.limits.timeoutMs,
         signal: options.signal,
+        answer,
       },
       this.onSettled,
     );
@@ -115,18 +129,20 @@ export class OperationQueue<State> {
   private commitsOf(key: string): KeyCommits<State> {
     let commits = this.keys.get(key);
     if (commits === undefined) {
-      commits = new KeyCommits(key, this.context, () => this.forget(key));
+      commits = this.spare.pop() ?? new KeyCommits(this.context, this.onIdle);
+      commits.take(key);
       this.keys.set(key, commits);
       this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
     }
     return commits;
   }
 
-  private forget(key: string): void {
+  private readonly onIdle = (key: string, commits: KeyCommits<State>): void => {
     this.keys.delete(key);
-    if (this.keys.size > 0) return;
+    if (this.spare.length < MAX_SPARE) this.spare.push(commits);
+    if (this.keys.size > 0 || this.idle.length === 0) return;
     for (const resolve of this.idle.splice(0)) resolve();
-  }
+  };
 
   private sweep(): void {
     const now = performance.now();

@@ -2,9 +2,11 @@ import { CancelledError, OperationTimeoutError, OutcomeUnknownError } from '../.
 import type { ChangeFunction } from './change.js';
 
 /** What the caller of an operation asked for. */
-export interface OperationRequest<State> {
-  /** For errors: `update of "SFO" in bucket "airport_delays"`. */
-  readonly what: string;
+export interface OperationRequest<State, Answer = unknown> {
+  /** For errors: `update`. */
+  readonly name: string;
+  readonly key: string;
+  readonly bucket: string;
   readonly change: ChangeFunction<State>;
   /** The change does not look at the state: it works also on bytes that do not decode. */
   readonly blind: boolean;
@@ -15,6 +17,8 @@ export interface OperationRequest<State> {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** What the caller gets. */
+  readonly answer: (result: OperationResult<State>) => Answer;
 }
 
 /** How an operation ended well. */
@@ -36,8 +40,8 @@ export interface OperationResult<State> {
  * One caller's operation on its way through the queue of its key. It is settled once: by the commit that holds it,
  * by its signal, or by its timeout.
  */
-export class PendingOperation<State> {
-  readonly promise: Promise<OperationResult<State>>;
+export class PendingOperation<State, Answer = unknown> {
+  readonly promise: Promise<Answer>;
   /** Performance clock, milliseconds. */
   readonly deadline: number;
   /** Conflicts it went through. */
@@ -46,31 +50,41 @@ export class PendingOperation<State> {
   sent = false;
   settled = false;
   private cancel: (() => void) | undefined;
-  private resolvePromise!: (result: OperationResult<State>) => void;
+  private resolvePromise!: (answer: unknown) => void;
   private rejectPromise!: (error: unknown) => void;
 
   constructor(
-    readonly request: OperationRequest<State>,
+    readonly request: OperationRequest<State, Answer>,
     private readonly onSettled: () => void,
   ) {
     this.promise = new Promise((resolve, reject) => {
-      this.resolvePromise = resolve;
+      this.resolvePromise = resolve as (answer: unknown) => void;
       this.rejectPromise = reject;
     });
     this.deadline = performance.now() + request.timeoutMs;
     const { signal } = request;
     if (signal === undefined) return;
     this.cancel = () => {
-      const { what } = request;
-      const where = this.sent ? `${what}, already sent and perhaps applied,` : what;
+      const where = this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
       this.reject(new CancelledError(where, { cause: signal.reason }));
     };
     if (signal.aborted) this.cancel();
     else signal.addEventListener('abort', this.cancel, { once: true });
   }
 
+  /** For errors: `update of "SFO" in bucket "airport_delays"`. */
+  get what(): string {
+    const { name, key, bucket } = this.request;
+    return `${name} of "${key}" in bucket "${bucket}"`;
+  }
+
   resolve(result: OperationResult<State>): void {
-    if (this.settle()) this.resolvePromise(result);
+    if (!this.settle()) return;
+    try {
+      this.resolvePromise(this.request.answer(result));
+    } catch (error) {
+      this.rejectPromise(error);
+    }
   }
 
   reject(error: unknown): void {
@@ -80,10 +94,10 @@ export class PendingOperation<State> {
   /** Gives up when the time is over. */
   expire(now: number): void {
     if (this.settled || now < this.deadline) return;
-    const { what, timeoutMs } = this.request;
+    const { timeoutMs } = this.request;
     if (this.sent)
-      this.reject(new OutcomeUnknownError(capitalize(what), `the server did not answer within ${timeoutMs} ms`));
-    else this.reject(new OperationTimeoutError(what, timeoutMs));
+      this.reject(new OutcomeUnknownError(capitalize(this.what), `the server did not answer within ${timeoutMs} ms`));
+    else this.reject(new OperationTimeoutError(this.what, timeoutMs));
   }
 
   private settle(): boolean {

@@ -19,10 +19,11 @@ const OVERHEAD_BYTES = 300;
 interface PackedEntry {
   readonly revision: number;
   readonly data: string | undefined;
-  readonly created: number;
   readonly schemaVersion: number;
   readonly applied: AppliedKeys;
-  readonly writers: string;
+  readonly writer: string;
+  readonly commit: number;
+  readonly otherWriters: string;
 }
 
 /**
@@ -47,24 +48,24 @@ export class RememberedEntries {
     return {
       revision: packed.revision,
       data: packed.data === undefined ? undefined : Buffer.from(packed.data, 'latin1'),
-      created: new Date(packed.created),
       schemaVersion: packed.schemaVersion,
       applied: packed.applied,
-      writers: WriterMarks.parse(packed.writers),
+      writers: new WriterMarks(packed.writer, packed.commit, packed.otherWriters),
     };
   }
 
   set(key: string, entry: StoredEntry): void {
-    const { revision, data, created, schemaVersion, applied, writers } = entry;
+    const { revision, data, schemaVersion, applied, writers } = entry;
     const text =
       data === undefined ? undefined : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
     this.cache.set(key, {
       revision,
       data: text,
-      created: created.getTime(),
       schemaVersion,
       applied,
-      writers: writers.text,
+      writer: writers.id,
+      commit: writers.commit,
+      otherWriters: writers.others,
     });
   }
 
@@ -84,5 +85,5 @@ export class RememberedEntries {
 }
 
 function sizeOf(entry: PackedEntry, key: string): number {
-  return OVERHEAD_BYTES + key.length + (entry.data?.length ?? 0) + entry.applied.bytes + entry.writers.length;
+  return OVERHEAD_BYTES + key.length + (entry.data?.length ?? 0) + entry.applied.bytes + entry.otherWriters.length;
 }

@@ -42,6 +42,11 @@ export class KeySpace {
     return new StoreKey(list, this.prefix + list.map(escapeToken).join('.'));
   }
 
+  /** Text of {@link keyOf}, without the rest. */
+  textOf(parts: KeyPart | readonly KeyPart[]): string {
+    return typeof parts === 'string' ? this.prefix + escapeToken(parts) : this.keyOf(parts).text;
+  }
+
   /** The key stored as `text`, by us or by another client. */
   parse(text: string): StoreKey {
     return new StoreKey(text.slice(this.prefix.length).split('.').map(readPart), text);

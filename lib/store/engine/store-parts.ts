@@ -107,6 +107,11 @@ export class StoreParts<R extends AnyKvReducer> {
     return entry;
   }
 
+  /** Whether somebody records spans or metrics. */
+  get isObserved(): boolean {
+    return this.init.tracer.isActive || this.init.meters.enabled;
+  }
+
   /** Runs an operation inside a span and measures it. */
   observe<T>(operation: string, key: string, fn: () => Promise<T>): Promise<T> {
     const { tracer, meters } = this.init;

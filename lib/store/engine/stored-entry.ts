@@ -21,11 +21,14 @@ export interface StoredRevision {
   readonly schemaVersion: number;
 }
 
-/** A revision with what the store keeps beside the value. */
-export interface StoredEntry extends StoredRevision {
+/** What the next write of a key is based on: a revision without its time, with what the store keeps beside the value. */
+export interface StoredEntry extends Omit<StoredRevision, 'created'> {
   readonly applied: AppliedKeys;
   readonly writers: WriterMarks;
 }
+
+/** An entry as it was read. */
+export interface ReadEntry extends StoredEntry, StoredRevision {}
 
 /** A message of a bucket's stream, however it was read. */
 export interface BucketMessage {
@@ -38,7 +41,7 @@ export interface BucketMessage {
 const NEVER = new Date(0);
 
 /** What stands for a key without any message. */
-export const ABSENT: StoredEntry = {
+export const ABSENT: ReadEntry = {
   revision: 0,
   data: undefined,
   created: NEVER,
@@ -70,7 +73,7 @@ export function toRevision(message: BucketMessage): StoredRevision {
  * @param where names the entry in errors
  * @throws DecodeError when the headers that only this library writes are damaged.
  */
-export function toStoredEntry(where: string, message: BucketMessage): StoredEntry {
+export function toStoredEntry(where: string, message: BucketMessage): ReadEntry {
   return {
     ...toRevision(message),
     applied: parseApplied(where, message.headers),

@@ -66,7 +66,10 @@ function operation(step: Step): PendingOperation<Numbers> {
   const once = step.kind === 'push' ? step.once : undefined;
   return new PendingOperation(
     {
-      what: step.kind,
+      name: step.kind,
+      key: 'k',
+      bucket: 'b',
+      answer: (result) => result,
       change: change(step),
       blind: step.kind === 'remove',
       hash: once === undefined ? undefined : hashIdempotencyKey(String(once)),

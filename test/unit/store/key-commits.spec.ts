@@ -3,7 +3,7 @@ import { json } from '../../../lib/codec/message-schema.js';
 import type { Change } from '../../../lib/store/engine/change.js';
 import type { CommitContext } from '../../../lib/store/engine/commit-context.js';
 import { KeyCommits } from '../../../lib/store/engine/key-commits.js';
-import { PendingOperation } from '../../../lib/store/engine/pending-operation.js';
+import { PendingOperation, type OperationResult } from '../../../lib/store/engine/pending-operation.js';
 import { StateCodec } from '../../../lib/store/engine/state-codec.js';
 import { ABSENT, type StoredEntry } from '../../../lib/store/engine/stored-entry.js';
 import { until } from '../../support/until.js';
@@ -20,10 +20,20 @@ const codec = StateCodec.for(json<Count>('Count'), {
 });
 
 /** An operation that looks, and leaves things as they are. */
-function look(): PendingOperation<Count> {
+function look(): PendingOperation<Count, OperationResult<Count>> {
   const change = (): Change<Count> => ({ kind: 'keep' });
-  const request = { what: 'look', change, blind: false, hash: undefined, maxAttempts: 1, timeoutMs: 10_000 };
-  return new PendingOperation<Count>({ ...request, signal: undefined }, () => undefined);
+  const request = {
+    name: 'look',
+    key: 'k',
+    bucket: 'b',
+    answer: (result: OperationResult<Count>) => result,
+    change,
+    blind: false,
+    hash: undefined,
+    maxAttempts: 1,
+    timeoutMs: 10_000,
+  };
+  return new PendingOperation({ ...request, signal: undefined }, () => undefined);
 }
 
 describe('operations that change nothing', () => {
@@ -39,7 +49,8 @@ describe('operations that change nothing', () => {
       read: () => new Promise<StoredEntry>((resolve) => reads.push(resolve)),
       isClosed: () => false,
     } satisfies Partial<CommitContext<Count>> as unknown as CommitContext<Count>;
-    const commits = new KeyCommits<Count>('k', context, () => undefined);
+    const commits = new KeyCommits<Count>(context, () => undefined);
+    commits.take('k');
     const stored = (revision: number): StoredEntry => ({
       ...ABSENT,
       revision,
