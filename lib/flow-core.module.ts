@@ -11,13 +11,14 @@ import {
 import { DiscoveryModule, DiscoveryService } from '@nestjs/core';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
+import { Coordination } from './coordination/coordination.js';
 import { FlowClient } from './flow/client/flow-client.js';
 import { DeadLetters } from './flow/dead-letters/dead-letters.js';
 import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
 import { FlowExplorer } from './flow/discovery/flow.explorer.js';
 import { StepHandlerFactory } from './flow/discovery/step-handler.factory.js';
 import { FlowBootModule } from './flow-boot.module.js';
-import { FlowFeatureEnvironment } from './flow.feature.js';
+import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import { FlowBoot } from './flow/flow-boot.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
@@ -26,6 +27,7 @@ import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/f
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
 import { asyncOptionProviders, FLOW_OPTIONS } from './flow-options.providers.js';
+import { storeDefaultsOf } from './flow/store-defaults.js';
 import {
   resolveFlowModuleOptions,
   type FlowModuleAsyncOptions,
@@ -46,6 +48,7 @@ const SHARED: readonly Abstract<object>[] = [
   FlowClient,
   DeadLetters,
   FlowOrchestrator,
+  Coordination,
   FlowResources,
   FlowStreams,
   FlowFeatureEnvironment,
@@ -140,6 +143,7 @@ function coreProviders(key: string | undefined): CoreProvider[] {
       inject: [FLOW_OPTIONS],
     },
     FlowMetadataAccessor,
+    coordinationProvider,
     FlowExplorer,
     StepHandlerFactory,
     orchestratorProvider,
@@ -172,6 +176,24 @@ const resourcesProvider: CoreProvider = {
 };
 
 const orchestratorProvider: CoreProvider = {
+const coordinationProvider: CoreProvider = {
+  provide: Coordination,
+  useFactory: (
+    { runtime }: ResolvedFlowModuleOptions,
+    log: Log,
+    connection: FlowConnection,
+    resources: FlowResources,
+    tracer: FlowTracer,
+    meter: FlowMeter,
+  ) => {
+    const defaults = storeDefaultsOf(runtime);
+    const coordination = new Coordination({ connection, mode: runtime.provision, log, tracer, meter, defaults });
+    resources.addUser(coordination);
+    return coordination;
+  },
+  inject: [FLOW_OPTIONS, LOG, FlowConnection, FlowResources, FlowTracer, FlowMeter],
+};
+
   provide: FlowOrchestrator,
   useFactory: (
     { runtime }: ResolvedFlowModuleOptions,

@@ -1,9 +1,9 @@
 import type { Abstract, InjectionToken, ModuleMetadata, Provider } from '@nestjs/common';
-import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
-import type { FlowBoot } from './flow/flow-boot.js';
 import { FlowResources } from './flow/flow-resources.js';
-import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
+import { storeDefaultsOf } from './flow/store-defaults.js';
+import { coordinationProviders, type CoordinationFeatureOptions } from './flow-coordination.feature.js';
+import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import type { FlowConnectionKey } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';
 import { createObjectStore } from './store/engine/create-object-store.js';
@@ -15,7 +15,8 @@ import { FlowMeter } from './telemetry/metrics.js';
 import { FlowTracer } from './telemetry/tracer.js';
 
 /** What `FlowModule.forFeature` makes injectable. */
-export interface FlowFeatureOptions extends FlowConnectionKey, Pick<ModuleMetadata, 'imports'> {
+export interface FlowFeatureOptions
+  extends FlowConnectionKey, CoordinationFeatureOptions, Pick<ModuleMetadata, 'imports'> {
   /**
    * Classes with `@KvObject`; each is a provider, and its store is injected with `@InjectObjectStore(Class, key)`. The
    * features of a connection that name the same class share its store.
@@ -23,23 +24,17 @@ export interface FlowFeatureOptions extends FlowConnectionKey, Pick<ModuleMetada
   readonly objects?: readonly KvObjectClass[];
 }
 
-/** What the connection's module tells its features. */
-export class FlowFeatureEnvironment {
-  constructor(
-    readonly runtime: ResolvedFlowRuntimeOptions,
-    readonly log: Log,
-    readonly boot: FlowBoot,
-  ) {}
-}
-
 /** The providers of a feature. */
-export function featureProviders({ objects = [], key }: FlowFeatureOptions): Provider[] {
-  return objects.flatMap((type) => [type, storeProvider(type, key)]);
+export function featureProviders({ objects = [], key, ...coordination }: FlowFeatureOptions): Provider[] {
+  return [...objects.flatMap((type) => [type, storeProvider(type, key)]), ...coordinationProviders(coordination, key)];
 }
 
 /** What a feature exports. */
-export function featureExports({ objects = [], key }: FlowFeatureOptions): InjectionToken[] {
-  return objects.flatMap((type): InjectionToken[] => [type, getObjectStoreToken(type, key)]);
+export function featureExports({ objects = [], key, ...coordination }: FlowFeatureOptions): InjectionToken[] {
+  return [
+    ...objects.flatMap((type): InjectionToken[] => [type, getObjectStoreToken(type, key)]),
+    ...coordinationProviders(coordination, key).map(({ provide }) => provide),
+  ];
 }
 
 function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
@@ -58,11 +53,7 @@ function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
         log,
         tracer,
         meter,
-        defaults: {
-          bucketPrefix: runtime.bucketPrefix,
-          replicas: replicasOf(runtime),
-          storage: storageOf(runtime),
-        },
+        defaults: storeDefaultsOf(runtime),
       });
     // Several features may ask for a store: with one each, updates in this process would conflict with each other.
     return boot.part(() => resources.share(type, create));

@@ -70,6 +70,17 @@ export type { KeyEvent, WatchOptions } from './store/engine/watch-events.js';
 export { StoreKey } from './store/engine/store-key.js';
 export type { KeyPart } from './store/engine/store-key.js';
 
+export { Coordination } from './coordination/coordination.js';
+export type { Unnamed } from './coordination/coordination.js';
+export type { CoordinationFeatureOptions } from './flow-coordination.feature.js';
+export { getCoordinationToken } from './coordination/nest/coordination.tokens.js';
+export type { CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
+export { InjectMutex } from './coordination/nest/inject-coordination.decorators.js';
+export type { Lease } from './coordination/lease/lease.js';
+export type { AcquireOptions, LeaseOptions } from './coordination/lease/lease.options.js';
+export { Mutex } from './coordination/mutex/mutex.js';
+export type { MutexOptions } from './coordination/mutex/mutex.options.js';
+
 export { json } from './codec/message-schema.js';
 export type { JsonSchema, MessageOf, MessageSchema } from './codec/message-schema.js';
 
@@ -109,3 +120,4 @@ export {
   WrongLastSequenceError,
 } from './common/errors.js';
 export type { FlowErrorOptions } from './common/errors.js';
+export { LockLostError, LockTimeoutError } from './common/lock-errors.js';

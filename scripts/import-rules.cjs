@@ -66,7 +66,10 @@ module.exports = {
       name: 'inner-rooms-without-nest',
       comment: 'What is below the decorators works without Nest.',
       severity: 'error',
-      from: { path: '^lib/(common|codec|telemetry|connection|stream|store/engine|flow/graph)/' },
+      from: {
+        path: '^lib/(common|codec|telemetry|connection|stream|store/engine|coordination|flow/graph)/',
+        pathNot: '^lib/coordination/(.*/)?nest/',
+      },
       to: { path: packages('@nestjs') },
     },
     {

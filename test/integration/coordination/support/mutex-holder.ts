@@ -2,7 +2,7 @@
  * A process that holds a key of a mutex: arguments url, key, ttl. It takes commands by messages and answers each:
  * `acquire`, `write`, `release`; it tells by itself when its lease is lost.
  */
-import { FlowError } from '../../../../lib/common/errors.js';
+import type { FlowError } from '../../../../lib/common/errors.js';
 import type { Lease } from '../../../../lib/coordination/lease/lease.js';
 import { makeMutex } from '../../../../lib/coordination/mutex/make-mutex.js';
 import { fencedWrite, openAccounts } from './accounts.js';

@@ -1,0 +1,77 @@
+import { isDeepStrictEqual } from 'node:util';
+import { ConfigurationError, ConnectionError } from '../common/errors.js';
+import { CoordinationRoom, type CoordinationEnvironment } from './coordination-room.js';
+import { makeMutex } from './mutex/make-mutex.js';
+import type { Mutex } from './mutex/mutex.js';
+import type { MutexOptions } from './mutex/mutex.options.js';
+
+/** Something that coordinates, under a name. */
+interface Primitive {
+  close(): Promise<void>;
+}
+
+/** A primitive and what it was made with. */
+interface Made {
+  readonly primitive: Primitive;
+  readonly options: object;
+}
+
+/** Options of a primitive beside its name. */
+export type Unnamed<Options> = Omit<Options, 'name'>;
+
+/**
+ * Makes mutexes and the like by name, on one connection. Inject it, or what `FlowModule.forFeature` was told of by name.
+ *
+ * One instance per kind and name: whoever asks for the same one shares it. All processes that use a name use the same thing,
+ * which is kept in a KV bucket of its own. The bucket is made at the first use, or at boot for what `forFeature` lists.
+ */
+export class Coordination {
+  private readonly room: CoordinationRoom;
+  private readonly made = new Map<string, Made>();
+  private closed: Promise<void> | undefined;
+
+  /** @internal Made by the module. */
+  constructor(environment: CoordinationEnvironment) {
+    this.room = new CoordinationRoom(environment);
+  }
+
+  /**
+   * The mutex of that name.
+   *
+   * @throws ConfigurationError when the options have problems, or it exists with other ones.
+   */
+  mutex(name: string, options?: Unnamed<MutexOptions>): Mutex {
+    return this.share('Mutex', name, options, (all) => makeMutex(this.room, all));
+  }
+
+  /** Gives back what is held, ends what waits, and resolves when the server has it. Called by the module. */
+  close(): Promise<void> {
+    this.closed ??= this.closeAll();
+    return this.closed;
+  }
+
+  private share<P extends Primitive, Options extends object>(
+    kind: string,
+    name: string,
+    options: Options | undefined,
+    make: (options: Options & { readonly name: string }) => P,
+  ): P {
+    if (this.closed !== undefined) throw new ConnectionError(`${kind} "${name}": the application stops.`);
+    const id = `${kind} "${name}"`;
+    const all = { ...options, name } as Options & { readonly name: string };
+    const present = this.made.get(id);
+    if (present === undefined) {
+      const primitive = make(all);
+      this.made.set(id, { primitive, options: all });
+      return primitive;
+    }
+    // Made by this very method, of this kind.
+    if (options === undefined || isDeepStrictEqual(present.options, all)) return present.primitive as P;
+    throw new ConfigurationError(id, ['it is used with other options elsewhere; give them in one place']);
+  }
+
+  private async closeAll(): Promise<void> {
+    await Promise.all([...this.made.values()].map(({ primitive }) => primitive.close()));
+    await this.room.close();
+  }
+}

@@ -1,0 +1,14 @@
+import { Inject } from '@nestjs/common';
+import { getCoordinationToken } from './coordination.tokens.js';
+
+type InjectDecorator = ParameterDecorator & PropertyDecorator;
+
+/**
+ * Injects the `Mutex` of that name. List it in `FlowModule.forFeature({ mutexes: [{ name }] })`.
+ *
+ * @param key of the connection that `forFeature` was given for it. @default the connection without a key
+ * @example constructor(@InjectMutex('orders') private readonly orders: Mutex) {}
+ */
+export function InjectMutex(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('Mutex', name, key));
+}

@@ -1,0 +1,32 @@
+import type { FactoryProvider } from '@nestjs/common';
+import { Coordination } from './coordination/coordination.js';
+import type { MutexOptions } from './coordination/mutex/mutex.options.js';
+import { getCoordinationToken, type CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
+import { FlowFeatureEnvironment } from './flow-feature.environment.js';
+import { getFlowToken } from './flow.tokens.js';
+
+/** What `FlowModule.forFeature` makes injectable for coordination between processes. */
+export interface CoordinationFeatureOptions {
+  /** Injected with `@InjectMutex(name, key)`. */
+  readonly mutexes?: readonly MutexOptions[];
+}
+
+/** The providers of what a feature lists. Their buckets are made at boot. */
+export function coordinationProviders(options: CoordinationFeatureOptions, key: string | undefined): FactoryProvider[] {
+  const provide = <O extends { readonly name: string }>(
+    kind: CoordinationTokenKind,
+    list: readonly O[] | undefined,
+    make: (coordination: Coordination, options: O) => { ready(): Promise<void> },
+  ): FactoryProvider[] =>
+    (list ?? []).map((one) => ({
+      provide: getCoordinationToken(kind, one.name, key),
+      useFactory: (coordination: Coordination, { boot }: FlowFeatureEnvironment) =>
+        boot.part(async () => {
+          const made = make(coordination, one);
+          await made.ready();
+          return made;
+        }),
+      inject: [getFlowToken(Coordination, key), getFlowToken(FlowFeatureEnvironment, key)],
+    }));
+  return [...provide('Mutex', options.mutexes, (coordination, { name, ...rest }) => coordination.mutex(name, rest))];
+}
