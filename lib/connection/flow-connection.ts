@@ -13,6 +13,9 @@ import { Publisher } from './publisher.js';
 import { ServerCapabilities } from './server-capabilities.js';
 import { within } from './within.js';
 
+/** However late it is: what was handed to the client is sent. */
+const LEAST_CLOSING_MS = 100;
+
 /** How a connection fares, for health checks. */
 export interface ConnectionHealth {
   /** Connected, and JetStream answers. */
@@ -163,10 +166,11 @@ export class FlowConnection implements AsyncDisposable {
    * Lets the publishes under way end, then closes. An application's own connection stays open and loses
    * only what we subscribed. May be called several times.
    *
-   * @param timeoutMs how long publishes under way may take; then they fail with a `ConnectionError`.
-   * @default the longest `timeoutMs` of the publishes under way
+   * @param timeoutMs how long publishes under way may take, and then the server to read what was sent; publishes that
+   * have not ended by then fail with a `ConnectionError`. A tenth of a second is the least.
+   * @default no bound but the publishes' own, and `requestTimeout`
    */
-  close(timeoutMs?: number): Promise<void> {
+  close(timeoutMs = Infinity): Promise<void> {
     this.#closing ??= this.#close(timeoutMs);
     return this.#closing;
   }
@@ -175,23 +179,25 @@ export class FlowConnection implements AsyncDisposable {
     return this.close();
   }
 
-  async #close(timeoutMs: number | undefined): Promise<void> {
+  async #close(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    const left = (): number => Math.max(LEAST_CLOSING_MS, end - performance.now());
     const drained = this.publisher.drain();
-    const impatience = timeoutMs === undefined ? undefined : setTimeout(() => this.publisher.stop(), timeoutMs);
+    const impatience = Number.isFinite(end) ? setTimeout(() => this.publisher.stop(), left()) : undefined;
     await drained;
     clearTimeout(impatience);
     this.publisher.stop();
-    if (this.#options.connection === undefined) await this.#closeOwn();
+    if (this.#options.connection === undefined) await this.#closeOwn(Math.min(this.#options.requestTimeout, left()));
     else this.#monitor.stop();
   }
 
-  async #closeOwn(): Promise<void> {
+  async #closeOwn(timeoutMs: number): Promise<void> {
     this.#monitor.expectClose();
     if (this.nats.isClosed()) return;
     // The client's drain waits for the server, for ever when there is none.
     if (this.status === 'connected') {
       try {
-        await within(this.#options.requestTimeout, `Draining connection "${this.name}"`, this.nats.drain());
+        await within(timeoutMs, `Draining connection "${this.name}"`, this.nats.drain());
         return;
       } catch (error) {
         this.#log.warn(`Connection "${this.name}" is closed without draining: ${String(error)}`);

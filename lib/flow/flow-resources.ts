@@ -1,6 +1,7 @@
 import { describeThrown } from '../common/describe-thrown.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
+import { endsWithin } from './flow-shutdown.js';
 
 /** Something that lives with the connection and has to end before it. */
 export interface Closable {
@@ -42,16 +43,26 @@ export class FlowResources {
     return shared;
   }
 
-  /** Closes everything; one that fails is logged and keeps nothing else open. Never rejects. May be called again. */
-  close(): Promise<void> {
-    this.closing ??= this.closeAll();
+  /**
+   * Closes everything; one that fails is logged and keeps nothing else open. Never rejects. May be called again.
+   *
+   * @param timeoutMs after which the connection is closed under what has not ended. @default no bound
+   */
+  close(timeoutMs = Infinity): Promise<void> {
+    this.closing ??= this.closeAll(timeoutMs);
     return this.closing;
   }
 
-  private async closeAll(): Promise<void> {
-    await this.closeEach(this.users);
-    await this.closeEach(this.closables);
-    await this.closeEach([this.connection]);
+  private async closeAll(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    const users = await endsWithin(end - performance.now(), this.closeEach(this.users));
+    const closables = await endsWithin(end - performance.now(), this.closeEach(this.closables));
+    if (!users || !closables) {
+      this.log.error(
+        'The time for the shutdown is over: the connection is closed under what still waits for the server.',
+      );
+    }
+    await this.closeEach([{ close: () => this.connection.close(end - performance.now()) }]);
   }
 
   private async closeEach(closables: Iterable<Closable>): Promise<void> {

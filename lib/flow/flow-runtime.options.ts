@@ -24,8 +24,9 @@ export interface FlowRuntimeOptions {
   /** Messages that the steps of this process work on at one time, in all. @default 1024 */
   readonly maxInFlight?: number;
   /**
-   * How long running steps may go on when the application stops; then they are interrupted. To store what has come to
-   * its end by then may take `publishTimeout` more while the server is away. @default '10s'
+   * How long the application's shutdown may take. Running steps may go on for so long; then they are interrupted, and a
+   * second at most goes into handing back. What the server has not taken by then is given up: its messages are delivered
+   * again. @default '10s'
    */
   readonly shutdownTimeout?: Duration;
   /** How long dead letters are kept. @default as their stream has it; `'30d'` for a new one */

@@ -18,6 +18,7 @@ import type { FlowExplorer } from './discovery/flow.explorer.js';
 import type { StepHandlerFactory } from './discovery/step-handler.factory.js';
 import type { FlowBoot } from './flow-boot.js';
 import { FlowClaim } from './flow-claim.js';
+import { endsWithin, type FlowShutdown } from './flow-shutdown.js';
 import type { FlowResources } from './flow-resources.js';
 import type { ResolvedFlowRuntimeOptions } from './flow-runtime.options.js';
 import { planFlows, type FlowPlan } from './graph/plan-flows.js';
@@ -37,6 +38,7 @@ export interface OrchestratorParts {
   readonly meter: FlowMeter;
   readonly log: Log;
   readonly boot: FlowBoot;
+  readonly shutdown: FlowShutdown;
   /** What this connection takes. */
   readonly claim: FlowClaim;
   /** What the application's connections take, this one among them; asked once they all exist. */
@@ -78,14 +80,24 @@ export class FlowOrchestrator
     }
   }
 
-  /** Stops pulling and drains: what runs may go on for `shutdownTimeout`, the rest goes back to the server. */
+  /**
+   * Stops pulling and drains: what runs may go on for `shutdownTimeout`, the rest goes back to the server. What has not
+   * ended by then, since the server does not take its result, is given up.
+   */
   async beforeApplicationShutdown(): Promise<void> {
-    const deadline = AbortSignal.timeout(this.parts.options.shutdownTimeout);
-    await this.stop(deadline);
+    const { shutdown, options, connection } = this.parts;
+    const { shutdownTimeout } = options;
+    const deadline = new AbortController();
+    const stopped = this.stop(deadline.signal);
+    if (await endsWithin(shutdown.remainingMs(shutdownTimeout), stopped)) return;
+    deadline.abort();
+    if (await endsWithin(shutdown.lastMs(shutdownTimeout, connection), stopped)) return;
+    for (const runtime of this.runtimes) runtime.abandon();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.parts.resources.close();
+    const { shutdown, options, connection, resources } = this.parts;
+    await resources.close(shutdown.lastMs(options.shutdownTimeout, connection));
   }
 
   /** The graphs of this connection's flows. */

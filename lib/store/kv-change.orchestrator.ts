@@ -14,8 +14,8 @@ export interface KvChangeParts {
   /** Keys of all connections of the application. */
   readonly connections: () => readonly (string | undefined)[];
   readonly explorer: KvChangeExplorer;
-  /** How long the shutdown waits for a call that runs. Milliseconds. */
-  readonly shutdownTimeoutMs: number;
+  /** How long the shutdown still waits for a call that runs. Milliseconds. */
+  readonly remainingMs: () => number;
   readonly log: Log;
   /** Closes what stands on the connection, after a boot that failed. */
   readonly close: () => Promise<void>;
@@ -116,15 +116,14 @@ export class KvChangeOrchestrator implements OnModuleInit, OnApplicationBootstra
 
   private async stop(): Promise<void> {
     this.abort.abort();
-    const { shutdownTimeoutMs, log } = this.parts;
+    const { remainingMs, log } = this.parts;
     let timer: NodeJS.Timeout | undefined;
     const overdue = new Promise<'overdue'>((resolve) => {
-      timer = setTimeout(() => resolve('overdue'), shutdownTimeoutMs);
+      timer = setTimeout(() => resolve('overdue'), remainingMs());
     });
     const outcome = await Promise.race([Promise.all(this.running), overdue]);
     clearTimeout(timer);
-    if (outcome === 'overdue')
-      log.warn(`A method with @OnKvChange still runs ${shutdownTimeoutMs} ms after the shutdown began.`);
+    if (outcome === 'overdue') log.warn('A method with @OnKvChange still runs when the time for the shutdown is over.');
   }
 
   private report(what: string, error: unknown): void {

@@ -92,6 +92,11 @@ export class FlowRuntime {
     await this.cancelled.stop();
   }
 
+  /** See {@link StepWorker.abandon}. */
+  abandon(): void {
+    for (const worker of this.workers) worker.abandon();
+  }
+
   /** The consumers that feed the steps, in the order of the steps; none before the start. */
   get sources(): readonly StepSource[] {
     return this.fedBy;

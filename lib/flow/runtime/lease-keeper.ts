@@ -36,6 +36,11 @@ export class LeaseKeeper {
     this.leases.delete(lease);
   }
 
+  /** Hands all back that is still held. */
+  handBack(): void {
+    for (const { delivery } of this.leases) delivery.nak(0);
+  }
+
   /** Ends the timer; leases still held run out after `ack_wait`. */
   close(): void {
     clearInterval(this.timer);

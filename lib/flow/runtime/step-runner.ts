@@ -143,6 +143,8 @@ export class StepRunner {
   private async fail(message: StepMessage, error: unknown, phase: StepPhase): Promise<StepEnding> {
     const { delivery } = message;
     const { log, cancelled } = this.services;
+    // By a shutdown that could not wait any longer, which has told of it.
+    if (delivery.settled) return 'handed-back';
     if (cancelled.has(message.runId, delivery)) {
       delivery.ack();
       return 'cancelled';

@@ -99,6 +99,18 @@ export class StepWorker {
     this.leases.close();
   }
 
+  /** After a {@link stop} that takes too long: hands back what is still in hand, whatever becomes of its result. */
+  abandon(): void {
+    if (this.held > 0) {
+      this.log.error(
+        `Step "${this.node.name}": the time for the shutdown is over, and the results of ${this.held} of its messages are ` +
+          'not stored. These are delivered again, at the latest after their ackWait.',
+      );
+    }
+    this.leases.handBack();
+    this.leases.close();
+  }
+
   private hold(delivery: Delivery, kind: MessageSource, consumer: PullConsumer): void {
     const lease = this.leases.hold(delivery);
     this.held += 1;

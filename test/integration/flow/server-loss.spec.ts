@@ -1,5 +1,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { flow, FlowClient, FlowConnection, FlowStep, json, type FlowContext } from 'nestjs-jetstream-flow';
+import {
+  flow,
+  FlowClient,
+  FlowConnection,
+  FlowError,
+  FlowModule,
+  FlowStep,
+  getObjectStoreToken,
+  json,
+  KvObject,
+  type FlowContext,
+  type KvReducer,
+  type ObjectStore,
+} from 'nestjs-jetstream-flow';
+import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { gate } from '../../support/gate.js';
@@ -26,6 +40,19 @@ class Steps {
   @FlowStep({ flow: Line, after: 'first', ackWait: '2s' })
   second(text: string): string {
     return `${text}2`;
+  }
+}
+
+@KvObject({ bucket: 'counts', schema: json<number>('Count') })
+class Counts implements KvReducer<number, number, string> {
+  key(name: string): string {
+    return name;
+  }
+  empty(): number {
+    return 0;
+  }
+  apply(state: number, by: number): number {
+    return state + by;
   }
 }
 
@@ -99,5 +126,45 @@ describe('a server that is killed', { timeout: 60_000 }, () => {
     await nats.server.restart();
     await using next = await startFlowApp(nats.url, [Steps], QUICK);
     expect(await next.get(FlowClient).run(Line, 'left').result()).toBe('x12');
+  });
+
+  it('does not keep one from closing in its time while results and states wait to be stored', async () => {
+    const errors: string[] = [];
+    const ignore = (): void => undefined;
+    const options = { shutdownTimeout: '700ms', ...QUICK } as const;
+    const app = await FlowTestApp.start(
+      ({ url }) => ({
+        imports: [FlowModule.forRoot({ servers: url, ...options }), FlowModule.forFeature({ objects: [Counts] })],
+        providers: [Steps],
+      }),
+      { server: nats, logger: { log: ignore, warn: ignore, error: (line: unknown) => errors.push(String(line)) } },
+    );
+    const steps = app.get(Steps);
+    const open = gate();
+    steps.wait = open.opened;
+    await app.get(FlowClient).start(Line, 'x', { runId: 'waiting' });
+    await until(() => steps.started.length === 1, { what: 'the handler' });
+    await nats.server.kill();
+    await until(() => app.get(FlowConnection).status === 'disconnected', { what: 'the loss' });
+    const store = app.get<ObjectStore<Counts>>(getObjectStoreToken(Counts));
+    const counting = expect(store.update('a', 1)).rejects.toThrow(FlowError);
+    open.open();
+
+    const closingAt = performance.now();
+    await app.close();
+    const took = performance.now() - closingAt;
+    expect(took).toBeGreaterThan(690);
+    expect(took).toBeLessThan(1_500);
+    await counting;
+    expect(errors).toEqual([
+      expect.stringMatching(
+        /Step "first": the time for the shutdown is over, and the results of 1 of its messages are not stored/,
+      ),
+      expect.stringMatching(/The time for the shutdown is over: the connection is closed/),
+    ]);
+
+    await nats.server.restart();
+    await using next = await startFlowApp(nats.url, [Steps], QUICK);
+    expect(await next.get(FlowClient).run(Line, 'waiting').result()).toBe('x12');
   });
 });

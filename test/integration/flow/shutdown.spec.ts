@@ -36,13 +36,14 @@ class LineSteps {
 class StuckSteps {
   readonly contexts: FlowContext[] = [];
   readonly abortedAt: number[] = [];
-  stuck = true;
+  /** Before an application starts: a message may come before the test has its hands on the instance. */
+  static stuck = true;
 
   @FlowStep({ flow: Stuck })
   async work(text: string, ctx: FlowContext): Promise<string> {
     this.contexts.push(ctx);
     ctx.signal.addEventListener('abort', () => this.abortedAt.push(performance.now()));
-    if (this.stuck) return new Promise<never>(() => undefined);
+    if (StuckSteps.stuck) return new Promise<never>(() => undefined);
     return Promise.resolve(`${text} at attempt ${ctx.attempt}`);
   }
 }
@@ -94,6 +95,7 @@ describe('the shutdown of an application', () => {
   });
 
   it.each([0, 300])('interrupts what runs longer than the deadline, for another instance: %i ms', async (deadline) => {
+    StuckSteps.stuck = true;
     const closing = await startFlowApp(nats.url, [StuckSteps], { shutdownTimeout: deadline });
     const stuck = closing.get(StuckSteps);
     const run = await closing.get(FlowClient).start(Stuck, 'x', { runId: `stuck-${deadline}` });
@@ -106,9 +108,9 @@ describe('the shutdown of an application', () => {
     expect(stuck.contexts[0]?.signal.reason).toMatchObject({ code: 'SHUTDOWN' });
     expect(stuck.abortedAt[0]! - closedAt).toBeGreaterThan(deadline - 5);
 
+    StuckSteps.stuck = false;
     const startedAt = performance.now();
     await using next = await startFlowApp(nats.url, [StuckSteps]);
-    next.get(StuckSteps).stuck = false;
     expect(await next.get(FlowClient).run(Stuck, run.runId).result()).toMatch(nextAttempt());
     // Long before the ack wait of 30 s.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
