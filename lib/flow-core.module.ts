@@ -23,12 +23,11 @@ import { FlowBoot } from './flow/flow-boot.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
-import { FlowShutdown } from './flow/flow-shutdown.js';
 import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
-import { asyncOptionProviders, FLOW_OPTIONS } from './flow-options.providers.js';
 import { storeDefaultsOf } from './flow/store-defaults.js';
+import { asyncOptionProviders, FLOW_OPTIONS } from './flow-options.providers.js';
 import {
   resolveFlowModuleOptions,
   type FlowModuleAsyncOptions,
@@ -48,8 +47,8 @@ const SHARED: readonly Abstract<object>[] = [
   FlowConnection,
   FlowClient,
   DeadLetters,
-  FlowOrchestrator,
   Coordination,
+  FlowOrchestrator,
   FlowResources,
   FlowStreams,
   FlowFeatureEnvironment,
@@ -143,8 +142,8 @@ function coreProviders(key: string | undefined): CoreProvider[] {
       useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(key, runtime.flows),
       inject: [FLOW_OPTIONS],
     },
-    FlowMetadataAccessor,
     coordinationProvider,
+    FlowMetadataAccessor,
     FlowExplorer,
     StepHandlerFactory,
     orchestratorProvider,
@@ -176,7 +175,6 @@ const resourcesProvider: CoreProvider = {
   inject: [FLOW_OPTIONS, LOG, FlowMeter, FlowBoot],
 };
 
-const orchestratorProvider: CoreProvider = {
 const coordinationProvider: CoreProvider = {
   provide: Coordination,
   useFactory: (
@@ -195,6 +193,7 @@ const coordinationProvider: CoreProvider = {
   inject: [FLOW_OPTIONS, LOG, FlowConnection, FlowResources, FlowTracer, FlowMeter],
 };
 
+const orchestratorProvider: CoreProvider = {
   provide: FlowOrchestrator,
   useFactory: (
     { runtime }: ResolvedFlowModuleOptions,
@@ -208,7 +207,6 @@ const coordinationProvider: CoreProvider = {
     meter: FlowMeter,
     claim: FlowClaim,
     boot: FlowBoot,
-    shutdown: FlowShutdown,
     discovery: DiscoveryService,
   ) =>
     new FlowOrchestrator({
@@ -223,7 +221,6 @@ const coordinationProvider: CoreProvider = {
       meter,
       claim,
       boot,
-      shutdown,
       claims: () => instancesOf(discovery, FlowClaim),
     }),
   inject: [
@@ -238,7 +235,6 @@ const coordinationProvider: CoreProvider = {
     FlowMeter,
     FlowClaim,
     FlowBoot,
-    FlowShutdown,
     DiscoveryService,
   ],
 };
@@ -250,7 +246,6 @@ function changesProvider(key: string | undefined): CoreProvider {
       { runtime }: ResolvedFlowModuleOptions,
       log: Log,
       boot: FlowBoot,
-      shutdown: FlowShutdown,
       explorer: KvChangeExplorer,
       discovery: DiscoveryService,
     ) =>
@@ -258,11 +253,11 @@ function changesProvider(key: string | undefined): CoreProvider {
         connection: key,
         connections: () => instancesOf(discovery, KvChangeOrchestrator).map(({ connection }) => connection),
         explorer,
-        remainingMs: () => shutdown.remainingMs(runtime.shutdownTimeout),
+        shutdownTimeoutMs: runtime.shutdownTimeout,
         log,
         close: () => boot.abandon(),
       }),
-    inject: [FLOW_OPTIONS, LOG, FlowBoot, FlowShutdown, KvChangeExplorer, DiscoveryService],
+    inject: [FLOW_OPTIONS, LOG, FlowBoot, KvChangeExplorer, DiscoveryService],
   };
 }
 
