@@ -23,6 +23,7 @@ import { FlowBoot } from './flow/flow-boot.js';
 import { FlowClaim } from './flow/flow-claim.js';
 import { FlowOrchestrator } from './flow/flow.orchestrator.js';
 import { FlowResources } from './flow/flow-resources.js';
+import { FlowShutdown } from './flow/flow-shutdown.js';
 import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
@@ -207,6 +208,7 @@ const orchestratorProvider: CoreProvider = {
     meter: FlowMeter,
     claim: FlowClaim,
     boot: FlowBoot,
+    shutdown: FlowShutdown,
     discovery: DiscoveryService,
   ) =>
     new FlowOrchestrator({
@@ -221,6 +223,7 @@ const orchestratorProvider: CoreProvider = {
       meter,
       claim,
       boot,
+      shutdown,
       claims: () => instancesOf(discovery, FlowClaim),
     }),
   inject: [
@@ -235,6 +238,7 @@ const orchestratorProvider: CoreProvider = {
     FlowMeter,
     FlowClaim,
     FlowBoot,
+    FlowShutdown,
     DiscoveryService,
   ],
 };
@@ -246,6 +250,7 @@ function changesProvider(key: string | undefined): CoreProvider {
       { runtime }: ResolvedFlowModuleOptions,
       log: Log,
       boot: FlowBoot,
+      shutdown: FlowShutdown,
       explorer: KvChangeExplorer,
       discovery: DiscoveryService,
     ) =>
@@ -253,11 +258,11 @@ function changesProvider(key: string | undefined): CoreProvider {
         connection: key,
         connections: () => instancesOf(discovery, KvChangeOrchestrator).map(({ connection }) => connection),
         explorer,
-        shutdownTimeoutMs: runtime.shutdownTimeout,
+        remainingMs: () => shutdown.remainingMs(runtime.shutdownTimeout),
         log,
         close: () => boot.abandon(),
       }),
-    inject: [FLOW_OPTIONS, LOG, FlowBoot, KvChangeExplorer, DiscoveryService],
+    inject: [FLOW_OPTIONS, LOG, FlowBoot, FlowShutdown, KvChangeExplorer, DiscoveryService],
   };
 }
 
