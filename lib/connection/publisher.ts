@@ -6,6 +6,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { WrongLastSequenceError, type ConnectionError } from '../common/errors.js';
+import { AbortListeners } from '../common/abort-listeners.js';
 import type { ConnectionMonitor, ConnectionStatus } from './connection-monitor.js';
 import { PendingPublish } from './pending-publish.js';
 import { publishErrors } from './publish-errors.js';
@@ -47,6 +48,9 @@ export class Publisher {
   #deaf: ConnectionError | undefined;
   readonly #pending = new Map<string, PendingPublish>();
   readonly #waiting = new WaitingLine();
+  readonly #signals = new AbortListeners<PendingPublish>((publish, signal) =>
+    this.#fail(publish, publishErrors.cancelled(publish.subject, signal)),
+  );
   readonly #idle: (() => void)[] = [];
   #counter = 0;
   #maxPayload = Infinity;
@@ -102,7 +106,7 @@ export class Publisher {
       const repeatable = messageId !== undefined || expectLastSubjectSequence !== undefined;
       const reply = this.#inbox + token;
       const publish = new PendingPublish(token, subject, data, reply, headers, repeatable, timeoutMs, resolve, reject);
-      if (signal !== undefined) this.#listen(publish, signal);
+      if (signal !== undefined) publish.unlisten = this.#signals.add(signal, publish);
       this.#watch(publish.deadline);
       if (this.#pending.size < this.#options.maxPublishesInFlight && this.#waiting.size === 0) this.#admit(publish);
       else this.#waiting.push(publish);
@@ -193,12 +197,6 @@ export class Publisher {
     for (const publish of [...this.#pending.values()]) {
       if (publish.subject === error.subject) this.#fail(publish, publishErrors.forbidden(publish.subject, error));
     }
-  }
-
-  #listen(publish: PendingPublish, signal: AbortSignal): void {
-    const onAbort = (): void => this.#fail(publish, publishErrors.cancelled(publish.subject, signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    publish.unlisten = () => signal.removeEventListener('abort', onAbort);
   }
 
   #fail(publish: PendingPublish, error: Error): void {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import {
 } from '../../../lib/common/errors.js';
 import type { ConnectionOptions } from '../../../lib/connection/connection.options.js';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
+import type { PublishResult } from '../../../lib/connection/publisher.js';
 import { connectForTest } from '../../support/connect-for-test.js';
 import { silentLog } from '../../support/log.js';
 import { until } from '../../support/until.js';
@@ -186,6 +188,37 @@ describe('Publisher', () => {
     await until(() => arrived.length === 2, { what: 'the two messages that were sent' });
     expect(arrived).toEqual(['mute.1', 'mute.3']);
     expect([publisher.inFlight, publisher.waiting]).toEqual([0, 0]);
+  });
+
+  it('listens once to a signal, however many publishes have it, and gives all of them up', async () => {
+    await using connection = await FlowConnection.connect({ servers: server.url, maxPublishesInFlight: 5 }, silentLog);
+    await using other = await connectForTest(server);
+    const arrived: string[] = [];
+    other.subscribe('silent.*', { callback: (_error, message) => void arrived.push(message.subject) });
+    await other.flush();
+    const { publisher } = connection;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const publish = (count: number): Promise<PublishResult>[] =>
+      Array.from({ length: count }, (_, n) => publisher.publish(`silent.${n}`, small, { signal }));
+    const all = Promise.allSettled(publish(1_000));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await connection.flush();
+    controller.abort();
+    expect(new Set((await all).map(({ status }) => status))).toEqual(new Set(['rejected']));
+    expect([publisher.inFlight, publisher.waiting]).toEqual([0, 0]);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    await connection.flush();
+    await other.flush();
+    expect(arrived).toHaveLength(5);
+  });
+
+  it('stops listening to a signal that is needed no more', async () => {
+    await using connection = await FlowConnection.connect({ servers: server.url }, silentLog);
+    const { signal } = new AbortController();
+    const ends = [1, 2].map(() => connection.publisher.publish('nobody.listens', small, { signal, timeoutMs: 100 }));
+    await Promise.allSettled(ends);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('counts the time in the waiting line, and says that nothing was sent', async () => {
