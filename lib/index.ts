@@ -24,6 +24,7 @@ export { RetryLater } from './flow/retry-later.error.js';
 export { FlowClient } from './flow/client/flow-client.js';
 export type { StartOptions } from './flow/client/flow-client.js';
 export type { Pause } from './flow/control/pause-control.js';
+export type { ListedRun, RunFilter } from './flow/client/list-runs.js';
 export { FlowRun } from './flow/client/flow-run.js';
 export type { WaitOptions } from './flow/client/flow-run.js';
 export type { RunFailure, RunStateName, RunStatus, RunStep } from './flow/runs/run-status.js';

@@ -6,7 +6,7 @@ import type { FlowNames } from '../../common/names.js';
 import { RunSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { ApiCode, isApiError } from '../../stream/jetstream-api.js';
-import { readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
+import { listMessages, readLastBySubject, type StoredMessage } from '../../stream/stream-reader.js';
 import { enter } from './run-record.js';
 
 /** A run record and the stream sequence it stands at; 0 when it is not stored. */
@@ -45,6 +45,18 @@ export class RunStore {
   /** As {@link read}, with the record's sequence. */
   readStored(runId: string): Promise<StoredRun | undefined> {
     return this.readRecord(this.names.runSubject(runId));
+  }
+
+  /** The records behind a sequence in the order of the stream, that of their last change; one at a time in memory. */
+  async *list(afterSequence: number): AsyncGenerator<StoredRun, void, undefined> {
+    try {
+      for await (const message of listMessages(this.connection, this.names.stream, this.names.runFilter, {
+        afterSequence,
+      }))
+        yield { run: decodeRun(message.data, message.subject), sequence: message.sequence };
+    } catch (error) {
+      if (!isApiError(error, ApiCode.streamNotFound)) throw error;
+    }
   }
 
   /** Stores the record of a new run, or counts the entries of `run` in the record that is there. */

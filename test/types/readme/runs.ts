@@ -18,6 +18,12 @@ export async function follow(flows: FlowClient, runId: string): Promise<void> {
   }
 }
 
+export async function failed(flows: FlowClient): Promise<void> {
+  for await (const { runId, startedAt, failure } of flows.runs(Orders, { state: 'failed', limit: 50 })) {
+    console.log(runId, startedAt, failure?.step, failure?.message);
+  }
+}
+
 export async function cancel(flows: FlowClient, runId: string): Promise<void> {
   const wasRunning = await flows.run(Orders, runId).cancel('The customer changed their mind');
   console.log(wasRunning);
