@@ -1,6 +1,7 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { Coordination } from './coordination/coordination.js';
 import type { MutexOptions } from './coordination/mutex/mutex.options.js';
+import { checkRateLimiters, type RateLimiterOptions } from './coordination/rate-limiter/rate-limiter.options.js';
 import { getCoordinationToken, type CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
 import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import { getFlowToken } from './flow.tokens.js';
@@ -9,6 +10,8 @@ import { getFlowToken } from './flow.tokens.js';
 export interface CoordinationFeatureOptions {
   /** Injected with `@InjectMutex(name, key)`. */
   readonly mutexes?: readonly MutexOptions[];
+  /** Injected with `@InjectRateLimiter(name, key)`, and used by name in `@RateLimit(name)`. */
+  readonly rateLimiters?: readonly RateLimiterOptions[];
 }
 
 /** The providers of what a feature lists. Their buckets are made at boot. */
@@ -28,5 +31,11 @@ export function coordinationProviders(options: CoordinationFeatureOptions, key: 
         }),
       inject: [getFlowToken(Coordination, key), getFlowToken(FlowFeatureEnvironment, key)],
     }));
-  return [...provide('Mutex', options.mutexes, (coordination, { name, ...rest }) => coordination.mutex(name, rest))];
+  checkRateLimiters(options.rateLimiters ?? []);
+  return [
+    ...provide('Mutex', options.mutexes, (coordination, { name, ...rest }) => coordination.mutex(name, rest)),
+    ...provide('RateLimiter', options.rateLimiters, (coordination, { name, ...rest }) =>
+      coordination.rateLimiter(name, rest),
+    ),
+  ];
 }

@@ -76,9 +76,25 @@ export type { Unnamed } from './coordination/coordination.js';
 export type { CoordinationFeatureOptions } from './flow-coordination.feature.js';
 export { getCoordinationToken } from './coordination/nest/coordination.tokens.js';
 export type { CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
-export { InjectMutex } from './coordination/nest/inject-coordination.decorators.js';
+export { InjectMutex, InjectRateLimiter } from './coordination/nest/inject-coordination.decorators.js';
 export type { Lease } from './coordination/lease/lease.js';
 export type { AcquireOptions, LeaseOptions } from './coordination/lease/lease.options.js';
+export { RateLimiter } from './coordination/rate-limiter/rate-limiter.js';
+export type { RateLimitCallOptions } from './coordination/rate-limiter/rate-limiter.js';
+export { MemoryRateLimiter } from './coordination/rate-limiter/memory-rate-limiter.js';
+export type {
+  DecisionSource,
+  LimitStatus,
+  RateLimitDecision,
+} from './coordination/rate-limiter/rate-limit-decision.js';
+export type { AlgorithmName } from './coordination/rate-limiter/algorithms/limit-algorithm.js';
+export type {
+  FallbackDecision,
+  FallbackLimiter,
+  RateLimiterOptions,
+  RateLimiterSettings,
+  RateLimitRule,
+} from './coordination/rate-limiter/rate-limiter.options.js';
 export { Mutex } from './coordination/mutex/mutex.js';
 export type { MutexOptions } from './coordination/mutex/mutex.options.js';
 

@@ -68,7 +68,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^lib/(common|codec|telemetry|connection|stream|store/engine|coordination|flow/graph)/',
-        pathNot: '^lib/coordination/(.*/)?nest/',
+        pathNot: '^lib/coordination/nest/',
       },
       to: { path: packages('@nestjs') },
     },

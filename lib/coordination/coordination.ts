@@ -4,6 +4,9 @@ import { CoordinationRoom, type CoordinationEnvironment } from './coordination-r
 import { makeMutex } from './mutex/make-mutex.js';
 import type { Mutex } from './mutex/mutex.js';
 import type { MutexOptions } from './mutex/mutex.options.js';
+import { makeRateLimiter } from './rate-limiter/make-rate-limiter.js';
+import type { RateLimiter } from './rate-limiter/rate-limiter.js';
+import type { RateLimiterOptions } from './rate-limiter/rate-limiter.options.js';
 
 /** Something that coordinates, under a name. */
 interface Primitive {
@@ -17,7 +20,7 @@ interface Made {
 }
 
 /** Options of a primitive beside its name. */
-export type Unnamed<Options> = Omit<Options, 'name'>;
+export type Unnamed<Options> = Options extends unknown ? Omit<Options, 'name'> : never;
 
 /**
  * Makes mutexes and the like by name, on one connection. Inject it, or what `FlowModule.forFeature` was told of by name.
@@ -42,6 +45,15 @@ export class Coordination {
    */
   mutex(name: string, options?: Unnamed<MutexOptions>): Mutex {
     return this.share('Mutex', name, options, (all) => makeMutex(this.room, all));
+  }
+
+  /**
+   * The rate limiter of that name. Whoever asks for it first gives its options.
+   *
+   * @throws ConfigurationError when the options have problems, or it exists with other ones.
+   */
+  rateLimiter(name: string, options?: Unnamed<RateLimiterOptions>): RateLimiter {
+    return this.share('RateLimiter', name, options, (all) => makeRateLimiter(this.room, all));
   }
 
   /** Gives back what is held, ends what waits, and resolves when the server has it. Called by the module. */

@@ -37,6 +37,9 @@ export const Attribute = {
   storeKey: 'flow.store.key',
   connection: 'flow.connection.name',
   connectionStatus: 'flow.connection.status',
+  limiter: 'flow.rate_limit.name',
+  limiterSource: 'flow.rate_limit.source',
+  limiterOutcome: 'flow.rate_limit.outcome',
 } as const;
 
 /** Value of `messaging.system` and `db.system.name`. */

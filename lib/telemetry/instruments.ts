@@ -22,6 +22,8 @@ export interface Instruments {
   readonly storeRetries: Counter;
   readonly storeQueue: UpDownCounter;
   readonly storeBatchSize: Histogram;
+  readonly rateLimitDecisions: Counter;
+  readonly rateLimitLeased: Counter;
 }
 
 // From half a millisecond, about one round trip to a near server, to the minutes that a handler may take.
@@ -123,6 +125,14 @@ function makeInstruments(meter: Meter): Instruments {
       description: 'Updates of one key that were committed by one write.',
       unit: '{update}',
       advice: { explicitBucketBoundaries: SIZES },
+    }),
+    rateLimitDecisions: meter.createCounter('flow.rate_limit.decisions', {
+      description: 'Decisions of rate limiters, by outcome and by who decided.',
+      unit: '{decision}',
+    }),
+    rateLimitLeased: meter.createCounter('flow.rate_limit.leased', {
+      description: 'Units that rate limiters took ahead.',
+      unit: '{unit}',
     }),
   };
 }

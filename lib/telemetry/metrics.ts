@@ -3,6 +3,7 @@ import { Attribute } from './attributes.js';
 import { InstrumentSource, type Instruments } from './instruments.js';
 import { PublishMeter } from './publish-meter.js';
 import { PendingSums } from './pending-sum.js';
+import { RateLimitMeter } from './rate-limit-meter.js';
 import { StepMeter } from './step-meter.js';
 import { StoreMeter } from './store-meter.js';
 
@@ -41,6 +42,11 @@ export class FlowMeter {
     return this.keep(new StoreMeter(this.source, { [Attribute.databaseCollection]: bucket }));
   }
 
+  /** Meter of one rate limiter. */
+  rateLimiter(name: string): RateLimitMeter {
+    return this.keep(new RateLimitMeter(this.source, { [Attribute.limiter]: name }));
+  }
+
   /** Counts a change of the connection named `connection` to `status`. */
   connectionStatus(connection: string, status: string): void {
     this.source.get();
@@ -57,7 +63,7 @@ export class FlowMeter {
     this.source.close();
   }
 
-  private keep<M extends StepMeter | StoreMeter>(meter: M): M {
+  private keep<M extends StepMeter | StoreMeter | RateLimitMeter>(meter: M): M {
     this.meters.push(meter);
     return meter;
   }
@@ -68,4 +74,4 @@ export class FlowMeter {
   }
 }
 
-export type { PublishMeter, StepMeter, StoreMeter };
+export type { PublishMeter, RateLimitMeter, StepMeter, StoreMeter };

@@ -1,6 +1,7 @@
 /** What can be injected by its name. */
 export type CoordinationTokenKind =
   | 'Mutex'
+  | 'RateLimiter'
   | 'Semaphore'
   | 'ReadWriteLock'
   | 'LeaderElection'

@@ -12,3 +12,13 @@ type InjectDecorator = ParameterDecorator & PropertyDecorator;
 export function InjectMutex(name: string, key?: string): InjectDecorator {
   return Inject(getCoordinationToken('Mutex', name, key));
 }
+
+/**
+ * Injects the `RateLimiter` of that name. List it in `FlowModule.forFeature({ rateLimiters: [{ name, limit, window }] })`.
+ *
+ * @param key of the connection that `forFeature` was given for it. @default the connection without a key
+ * @example constructor(@InjectRateLimiter('api') private readonly limiter: RateLimiter) {}
+ */
+export function InjectRateLimiter(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('RateLimiter', name, key));
+}

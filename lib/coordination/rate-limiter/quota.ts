@@ -14,6 +14,8 @@ type AnyAlgorithm = Omit<LimitAlgorithm<never>, 'unused'> & { unused(): unknown 
 /** A limit with its algorithm, for what is used of it. */
 interface Rule {
   readonly limit: Limit;
+  /** As it is counted. */
+  readonly windowMs: number;
   readonly algorithm: AnyAlgorithm;
   readonly kind: NonNullable<LimitUse['algorithm']['case']>;
 }
@@ -29,8 +31,15 @@ export class Quota {
   /** Milliseconds after its last change from when a state certainly means nothing any more. */
   readonly retentionMs: number;
 
-  constructor(readonly limits: readonly Limit[]) {
-    this.rules = limits.map(toRule);
+  /**
+   * @param holdMs units may be used up to so many milliseconds after they were counted. Still no more than the limits are used in
+   * any window: that much is held back.
+   */
+  constructor(
+    readonly limits: readonly Limit[],
+    holdMs = 0,
+  ) {
+    this.rules = limits.map((limit) => toRule(limit, holdMs));
     this.capacity = Math.min(...this.rules.map(({ algorithm }) => algorithm.capacity));
     this.retentionMs = Math.max(...this.rules.map(({ algorithm }) => algorithm.retentionMs));
   }
@@ -43,11 +52,11 @@ export class Quota {
   /** Brings a state, perhaps of other options, into the form of these: what does not fit counts as unused. */
   fit(state: RateLimitState): RateLimitState {
     state.limits.length = Math.min(state.limits.length, this.rules.length);
-    this.rules.forEach(({ kind, limit, algorithm }, index) => {
+    this.rules.forEach(({ kind, windowMs, algorithm }, index) => {
       const use = state.limits[index];
-      if (use?.algorithm.case === kind && use.windowMs === limit.windowMs) return;
+      if (use?.algorithm.case === kind && use.windowMs === windowMs) return;
       const unused = { case: kind, value: algorithm.unused() } as LimitUse['algorithm'];
-      state.limits[index] = create(LimitUseSchema, { windowMs: limit.windowMs, algorithm: unused });
+      state.limits[index] = create(LimitUseSchema, { windowMs, algorithm: unused });
     });
     return state;
   }
@@ -95,26 +104,50 @@ export class Quota {
     cost: number,
     source: DecisionSource = 'store',
   ): RateLimitDecision {
+    return this.decide(state, now, allowed, allowed ? 0 : cost, 0, source);
+  }
+
+  /** The decision to use some of the units that a process holds, with `held` left of them. */
+  leasedDecision(state: RateLimitState, now: number, held: number, source: DecisionSource): RateLimitDecision {
+    return this.decide(state, now, true, 0, held, source);
+  }
+
+  private decide(
+    state: RateLimitState,
+    now: number,
+    allowed: boolean,
+    wanted: number,
+    held: number,
+    source: DecisionSource,
+  ): RateLimitDecision {
     const present = this.present(state, now);
-    const wanted = allowed ? 0 : cost;
-    const limits = this.rules.map((rule, index) => statusOf(rule, useOf(state, index), state.atMs, present, wanted));
-    const { limit, remaining, retryAfterMs, resetAfterMs } = limits.reduce((one, other) =>
-      decides(other, one) ? other : one,
+    const limits = this.rules.map((rule, index) =>
+      statusOf(rule, useOf(state, index), state.atMs, present, wanted, held),
     );
+    let deciding = limits[0] as LimitStatus;
+    for (const limit of limits) if (decides(limit, deciding)) deciding = limit;
+    const { limit, remaining, retryAfterMs, resetAfterMs } = deciding;
     return new RateLimitDecision(allowed, limit, remaining, retryAfterMs, resetAfterMs, present, limits, source);
   }
 }
 
-function toRule(limit: Limit): Rule {
+function toRule(limit: Limit, holdMs: number): Rule {
+  const { windowMs, burst } = limit;
   switch (limit.algorithm) {
-    case 'gcra':
-      return { limit, kind: 'gcra', algorithm: new Gcra(limit) };
+    case 'gcra': {
+      const held = { ...limit, burst: burst - (limit.limit * holdMs) / windowMs };
+      return { limit, windowMs, kind: 'gcra', algorithm: new Gcra(held) };
+    }
     case 'fixed-window':
-      return { limit, kind: 'fixedWindow', algorithm: new FixedWindow(limit) };
-    case 'sliding-window':
-      return { limit, kind: 'slidingWindow', algorithm: new SlidingWindow(limit) };
-    case 'sliding-log':
-      return { limit, kind: 'slidingLog', algorithm: new SlidingLog(limit) };
+      return { limit, windowMs, kind: 'fixedWindow', algorithm: new FixedWindow(limit) };
+    case 'sliding-window': {
+      const longer = { ...limit, windowMs: windowMs + holdMs };
+      return { limit, windowMs: longer.windowMs, kind: 'slidingWindow', algorithm: new SlidingWindow(longer) };
+    }
+    case 'sliding-log': {
+      const longer = { ...limit, windowMs: windowMs + holdMs };
+      return { limit, windowMs: longer.windowMs, kind: 'slidingLog', algorithm: new SlidingLog(longer) };
+    }
   }
 }
 
@@ -123,14 +156,21 @@ function useOf(state: RateLimitState, index: number): never {
   return state.limits[index]?.algorithm.value as never;
 }
 
-function statusOf({ limit, algorithm }: Rule, use: never, at: number, now: number, cost: number): LimitStatus {
+function statusOf(
+  { limit, algorithm }: Rule,
+  use: never,
+  at: number,
+  now: number,
+  wanted: number,
+  held: number,
+): LimitStatus {
   return {
     name: limit.name,
     limit: limit.limit,
     windowMs: limit.windowMs,
-    remaining: Math.max(0, algorithm.available(use, at, now)),
+    remaining: Math.max(0, Math.min(algorithm.available(use, at, now) + held, algorithm.capacity)),
     resetAfterMs: Math.ceil(algorithm.resetAfter(use, at, now)),
-    retryAfterMs: cost === 0 ? 0 : algorithm.waitFor(use, at, now, cost),
+    retryAfterMs: wanted === 0 ? 0 : algorithm.waitFor(use, at, now, wanted),
   };
 }
 

@@ -1,0 +1,101 @@
+import { create } from '@bufbuild/protobuf';
+import { RateLimitStateSchema, type RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import { ConnectionError } from '../../common/errors.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
+import type { Change } from '../../store/engine/change.js';
+import type { KvReducer } from '../../store/engine/kv-reducer.js';
+import type { ObjectStore } from '../../store/engine/object-store.js';
+import type { FlowTracer } from '../../telemetry/tracer.js';
+import type { BlockedKeys } from './blocked-keys.js';
+import { DecisionQueue, type Outcome, type Taker } from './decision-queue.js';
+import { LeasedUnits, type LeasedUnitsParts } from './leased-units.js';
+import { limiterKey } from './limiter-key.js';
+import type { Quota } from './quota.js';
+
+/** The states of a limiter's keys as state objects; changed by functions only. */
+export class RateLimitStates implements KvReducer<RateLimitState, never, string> {
+  key(key: string): string {
+    return key;
+  }
+  empty(): RateLimitState {
+    return create(RateLimitStateSchema);
+  }
+  apply(_state: RateLimitState): void {
+    // Nothing is an input.
+  }
+}
+
+/** What a limiter has opened. */
+export interface LimiterRoomParts {
+  readonly connection: Pick<FlowConnection, 'status'>;
+  readonly store: ObjectStore<RateLimitStates>;
+  /** The server's clock. */
+  readonly clock: { now(): number };
+  readonly tracer: FlowTracer;
+  readonly quota: Quota;
+  readonly blocked: BlockedKeys;
+  readonly lease: Pick<LeasedUnitsParts, 'size' | 'holdMs' | 'onLeased'> | undefined;
+}
+
+/** The bucket of a limiter, and what stands on it in this process. */
+export class LimiterRoom {
+  readonly clock: { now(): number };
+  readonly leases: LeasedUnits | undefined;
+  private readonly decisions: DecisionQueue;
+
+  constructor(private readonly parts: LimiterRoomParts) {
+    const { quota, clock, lease } = parts;
+    const now = (): number => clock.now();
+    this.clock = clock;
+    this.decisions = new DecisionQueue(quota, now, (key, change) => this.change(key, change));
+    if (lease !== undefined)
+      this.leases = new LeasedUnits({ ...lease, quota, now, ask: (key, take) => this.ask(key, take) });
+  }
+
+  /** There is no connection right now. */
+  get isAway(): boolean {
+    return this.parts.connection.status !== 'connected';
+  }
+
+  /** Decides on the server; see {@link DecisionQueue.ask}. */
+  async ask(key: string, take: Taker, signal?: AbortSignal): Promise<Outcome> {
+    const outcome = await this.decisions.ask(key, take, signal);
+    this.parts.blocked.learn(key, outcome.state, outcome.decidedAtMs, outcome.taken === 0);
+    return outcome;
+  }
+
+  /** Applies a function to the state of a key, and stores what it has changed. */
+  async change(
+    key: string,
+    change: (state: RateLimitState | undefined) => Change<RateLimitState>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.parts.store.write('modify', limiterKey(key), signal === undefined ? {} : { signal }, change);
+  }
+
+  /** The state of a key, from the leader. */
+  async read(key: string, signal: AbortSignal | undefined): Promise<RateLimitState> {
+    const { store, quota } = this.parts;
+    const state = await store.read(limiterKey(key), signal === undefined ? {} : { signal });
+    return state === undefined ? quota.unused() : quota.fit(state);
+  }
+
+  /** Deletes the state of a key. */
+  async remove(key: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.parts.store.delete(limiterKey(key), signal === undefined ? {} : { signal });
+  }
+
+  /**
+   * Runs an operation inside a span.
+   *
+   * @param impatient the answer is not waited for while there is no connection
+   * @throws ConnectionError then.
+   */
+  traced<T>(operation: string, key: string, impatient: boolean, fn: () => Promise<T>): Promise<T> {
+    const { tracer, store } = this.parts;
+    return tracer.storeOperation(operation, { bucket: store.bucket, key }, () => {
+      if (impatient && this.isAway) throw new ConnectionError('The connection is lost.');
+      return fn();
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import { RateLimitStateSchema } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import { ConfigurationError, ConnectionError } from '../../common/errors.js';
+import { coordinationBucket } from '../../common/names.js';
+import type { CoordinationRoom } from '../coordination-room.js';
+import { lazily } from '../lazily.js';
+import { BlockedKeys } from './blocked-keys.js';
+import { LimiterRoom, RateLimitStates } from './limiter-room.js';
+import { Quota } from './quota.js';
+import { RateLimiter } from './rate-limiter.js';
+import { resolveRateLimiter, type RateLimiterOptions, type ResolvedRateLimiter } from './rate-limiter.options.js';
+import { StoreFallback } from './store-fallback.js';
+
+/** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
+const EXPIRY_MARGIN_MS = 5_000;
+
+/**
+ * A rate limiter of this process. Make one per name: two would not share what they know and lease.
+ *
+ * @throws ConfigurationError when the options have problems, all of them at once.
+ */
+export function makeRateLimiter(room: CoordinationRoom, options: RateLimiterOptions): RateLimiter {
+  const resolved = resolveRateLimiter(options);
+  const { name, limits, lease, timeoutMs, blockedKeys } = resolved;
+  const { connection, tracer, meter: meters } = room.environment;
+  const quota = quotaOf(resolved);
+  const blocked = new BlockedKeys(quota, blockedKeys);
+  const fallback = new StoreFallback(resolved, room.log);
+  const meter = meters.rateLimiter(name);
+  const open = lazily(async () => {
+    const clock = await room.clock();
+    const store = await room.openStore(new RateLimitStates(), {
+      bucket: coordinationBucket('limit', name),
+      schema: RateLimitStateSchema,
+      description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
+      ttl: Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS),
+      history: 1,
+      timeout: timeoutMs,
+    });
+    return new LimiterRoom({
+      connection,
+      store,
+      clock,
+      tracer,
+      quota,
+      blocked,
+      lease: lease && { ...lease, onLeased: (units) => meter.leased(units) },
+    });
+  });
+  return new RateLimiter({
+    name,
+    quota,
+    open: () => {
+      if (fallback.decides && connection.status !== 'connected')
+        return Promise.reject(new ConnectionError('The connection is lost.'));
+      return open();
+    },
+    blocked,
+    fallback,
+    meter,
+  });
+}
+
+function quotaOf({ name, limits, lease }: ResolvedRateLimiter): Quota {
+  const quota = new Quota(limits, lease?.holdMs);
+  if (quota.capacity >= 1) return quota;
+  throw new ConfigurationError(`Rate limiter "${name}"`, [
+    'lease.hold is so long that nothing can be used at once; shorten it, or raise burst',
+  ]);
+}

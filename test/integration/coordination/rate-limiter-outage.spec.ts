@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { ConfigurationError, FlowError } from '../../../lib/common/errors.js';
+import { MemoryRateLimiter } from '../../../lib/coordination/rate-limiter/memory-rate-limiter.js';
+import type { RateLimiterOptions } from '../../../lib/coordination/rate-limiter/rate-limiter.options.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { recordingLog, silentLog } from '../../support/log.js';
+import { until } from '../../support/until.js';
+import { openLimiter } from './limiter-fixture.js';
+
+const at = useFlowServer();
+
+describe('a server that is away', () => {
+  it.each([
+    ['throw', undefined],
+    ['allow', true],
+    ['deny', false],
+  ] as const)('makes a limiter %s', async (onStoreError, allowed) => {
+    await using server = await EmbeddedNatsServer.start();
+    const log = recordingLog();
+    await using one = await openLimiter(
+      server.url,
+      { name: 'api', limit: 5, window: '1h', onStoreError, timeout: 300 },
+      log,
+    );
+    expect((await one.limiter.consume('key')).source).toBe('store');
+    await server.kill();
+    await until(() => one.connection.status === 'disconnected', { what: 'the connection is lost' });
+    const decision = one.limiter.consume('key');
+    if (allowed === undefined) await expect(decision).rejects.toThrow(FlowError);
+    else expect(await decision).toMatchObject({ allowed, source: 'fallback', limit: 5 });
+    await server.restart();
+    await until(async () => (await one.limiter.peek('key')).source === 'store', { what: 'the server answers' });
+    expect(await one.limiter.consume('key')).toMatchObject({ allowed: true, source: 'store', remaining: 3 });
+    const said = allowed === undefined ? 0 : 1;
+    expect(log.messages('warn').filter((line) => line.includes('until the server answers'))).toHaveLength(said);
+    expect(log.messages('log').filter((line) => line.includes('by the server again'))).toHaveLength(said);
+  });
+
+  it('lets another limiter decide', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    const insurance = new MemoryRateLimiter({ limit: 2, window: '1h' });
+    await using one = await openLimiter(server.url, { name: 'api', limit: 5, window: '1h', onStoreError: insurance });
+    await server.kill();
+    await until(() => one.connection.status === 'disconnected', { what: 'the connection is lost' });
+    const decisions = [];
+    for (let index = 0; index < 3; index++) decisions.push(await one.limiter.consume('key'));
+    expect(decisions.map(({ allowed }) => allowed)).toEqual([true, true, false]);
+    expect(decisions[2]).toMatchObject({ source: 'fallback', limit: 2 });
+    // More than the insurance could ever allow.
+    expect((await one.limiter.consume('key', { cost: 5 })).allowed).toBe(false);
+  });
+
+  it('does not keep a limiter from being made for first use', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using one = await openLimiter(server.url, { name: 'api', limit: 1, window: '1h' }, silentLog);
+    const [first, second] = await Promise.all([one.limiter.consume('a'), one.limiter.consume('a')]);
+    expect([first.allowed, second.allowed]).toEqual([true, false]);
+  });
+});
+
+describe('options', () => {
+  it('are all checked at once', async () => {
+    const wrong = {
+      name: 'no spaces',
+      limit: 0,
+      window: 'soon',
+      burst: 2.5,
+      algorithm: 'fixed-window',
+      precision: 'vague',
+      onStoreError: 'panic',
+      blockedKeys: 0,
+    } as unknown as RateLimiterOptions;
+    const error = await openLimiter(at.url, wrong).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect((error as ConfigurationError).problems.map((problem) => problem.split(':')[0])).toEqual(
+      expect.arrayContaining(['name', 'limit', 'window', 'burst', 'precision', 'onStoreError', 'blockedKeys']),
+    );
+  });
+
+  it.each([
+    [{ limit: 5, window: '1s', burst: 2, algorithm: 'sliding-log' }, 'burst'],
+    [{ limit: 5_000, window: '1s', algorithm: 'sliding-log' }, 'limit'],
+    [{ limits: [] }, 'limits'],
+    [{ limits: [{ limit: 1, window: '1s', name: 'a b' }] }, 'limits.0.name'],
+    [{ limit: 1, window: '1s', precision: 'leased', lease: { hold: '10s' } }, 'lease.hold'],
+  ])('%j are refused', async (options, path) => {
+    const error = await openLimiter(at.url, { name: 'api', ...options } as RateLimiterOptions).catch((r: unknown) => r);
+    expect(String((error as ConfigurationError).problems[0])).toContain(path);
+  });
+});
