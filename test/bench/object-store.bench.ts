@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { DurationSchema, type Duration } from '@bufbuild/protobuf/wkt';
+import { jetstream } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import { connect } from '@nats-io/transport-node';
 import { EmbeddedNatsServer } from '../../lib/testing/index.js';
@@ -183,16 +184,30 @@ async function main(): Promise<void> {
     }));
   };
   let published = 0;
-  await rate(2_000, 1, () => store.update('one', 1));
-  await rate(2_000, 1, compareAndSet);
-  await rate(2_000, 1, publish);
+  const js = jetstream(plain);
+  let bare = 0;
+  const barePublish = async (): Promise<void> => {
+    ({ seq: bare } = await js.publish('$KV.naive.published-bare', value, { expect: { lastSubjectSequence: bare } }));
+  };
+  await rate(5_000, 1, () => store.update('one', 1));
+  await rate(5_000, 1, compareAndSet);
+  await rate(5_000, 1, publish);
+  await rate(5_000, 1, barePublish);
   const update = (key: string): Promise<unknown> => store.update(key, 1);
   await compare('one key, one at a time', { count: 1_000, workers: 1, rounds: 15 }, () => update('one'), {
+    'bare js.publish with expected sequence': barePublish,
     'kv.update': compareAndSet,
     'bare compare-and-set on our publisher': publish,
   });
 
   const together = await rate(100_000, 256, () => update('hot'));
+  await rate(100_000, 1_024, () => update('hot'));
+  const before = process.cpuUsage();
+  const crowd = await rate(400_000, 1_024, () => update('hot'));
+  const { user, system } = process.cpuUsage(before);
+  process.stdout.write(
+    `one key, 1,024 at a time: ${Math.round(crowd).toLocaleString('en')}/s; ${((user + system) / 400_000).toFixed(2)} us of CPU each\n`,
+  );
   const alone = await rate(500, 256, () => naive(kv, 'hot'));
   say('one key, 256 at a time', together, { 'read-modify-write loop': [alone, together / alone] });
 
