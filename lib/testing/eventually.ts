@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toMilliseconds, type Duration } from '../common/duration.js';
-import { FlowError, type FlowErrorOptions } from '../common/errors.js';
+import { ConfigurationError, FlowError, type FlowErrorOptions } from '../common/errors.js';
 
 /** How long and for what {@link eventually} waits. */
 export interface EventuallyOptions {
@@ -20,16 +20,21 @@ export class WaitTimeoutError extends FlowError {
 }
 
 /**
- * Looks again and again until `condition` gives something truthy, and returns that. A condition that throws, an
- * assertion for example, has not come true yet; its last error is then the cause of the failure. Never looks twice at
+ * Looks again and again until `condition` gives something truthy, and returns that: one that only asserts returns `true`
+ * at its end. A condition that throws, an assertion for example, has not come true yet; its last error is then the cause of the failure. Never looks twice at
  * one time.
  *
- * @throws WaitTimeoutError naming `what` and what was seen last, also when the condition itself never comes back.
+ * @throws ConfigurationError without `what`; WaitTimeoutError naming `what` and what was seen last, also when the condition itself never comes back.
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { what, timeout = '10s', interval = 10 }: EventuallyOptions,
+  { what, timeout = '10s', interval = 10 } = {} as EventuallyOptions,
 ): Promise<NonNullable<T>> {
+  if (typeof what !== 'string' || what === '') {
+    throw new ConfigurationError('eventually()', [
+      "it needs a name of what is waited for, to tell when it does not come: eventually(condition, { what: 'the order' }).",
+    ]);
+  }
   const timeoutMs = toMilliseconds(timeout);
   const intervalMs = toMilliseconds(interval);
   let timer: NodeJS.Timeout | undefined;
@@ -67,5 +72,7 @@ async function lookAt<T>(condition: () => T | Promise<T>): Promise<Look<T>> {
 
 function describe(last: Look<unknown> | undefined): string {
   if (last === undefined) return 'the condition never came back';
-  return 'error' in last ? `it last failed with ${String(last.error)}` : `it was last ${String(last.value)}`;
+  if ('error' in last) return `it last failed with ${String(last.error)}`;
+  const hint = ' (a condition that only asserts returns true at its end)';
+  return `it was last ${String(last.value)}${last.value === undefined ? hint : ''}`;
 }

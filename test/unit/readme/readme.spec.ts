@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ServerCapabilities } from '../../../lib/connection/server-capabilities.js';
 import * as publicApi from '../../../lib/index.js';
+import * as testingApi from '../../../lib/testing/index.js';
 import { codeBlocks, containsLines, headingAnchors, linkTargets } from '../../support/markdown.js';
 import { optionFields } from '../../support/option-fields.js';
 
@@ -58,7 +59,7 @@ describe('README.md', () => {
 
   it('names every error class of the package', () => {
     const { FlowError } = publicApi;
-    const classes = Object.entries(publicApi)
+    const classes = Object.entries({ ...publicApi, ...testingApi })
       .filter(([, value]) => typeof value === 'function' && value.prototype instanceof FlowError)
       .map(([name]) => name);
     expect(classes.length).toBeGreaterThan(10);

@@ -46,6 +46,18 @@ describe('eventually', () => {
     expect(error.code).toBe('WAIT_TIMEOUT');
   });
 
+  it('says how it is meant to one who uses it otherwise', async () => {
+    const asserting = (): void => {
+      expect(1).toBe(1);
+    };
+    const error = await failureOf(eventually(asserting, { what: 'the end', timeout: 20 }));
+    expect(error.message).toMatch(/it was last undefined \(a condition that only asserts returns true at its end\)$/);
+    const nameless = eventually as (condition: () => boolean, options?: object) => Promise<boolean>;
+    for (const options of [undefined, {}, { what: '' }]) {
+      await expect(nameless(() => true, options)).rejects.toThrow(/needs a name of what is waited for.*\{ what: 'the/);
+    }
+  });
+
   it('keeps the last error of the condition as the cause', async () => {
     const cause = new RangeError('too far');
     const condition = (): never => {
