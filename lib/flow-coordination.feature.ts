@@ -1,8 +1,11 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { Coordination } from './coordination/coordination.js';
+import type { LeaderElectionOptions } from './coordination/election/election.options.js';
 import type { MutexOptions } from './coordination/mutex/mutex.options.js';
 import { checkRateLimiters, type RateLimiterOptions } from './coordination/rate-limiter/rate-limiter.options.js';
 import { getCoordinationToken, type CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
+import type { ReadWriteLockOptions } from './coordination/read-write-lock/read-write-lock.options.js';
+import type { SemaphoreOptions } from './coordination/semaphore/semaphore.options.js';
 import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import { getFlowToken } from './flow.tokens.js';
 
@@ -10,6 +13,12 @@ import { getFlowToken } from './flow.tokens.js';
 export interface CoordinationFeatureOptions {
   /** Injected with `@InjectMutex(name, key)`. */
   readonly mutexes?: readonly MutexOptions[];
+  /** Injected with `@InjectSemaphore(name, key)`. */
+  readonly semaphores?: readonly SemaphoreOptions[];
+  /** Injected with `@InjectReadWriteLock(name, key)`. */
+  readonly readWriteLocks?: readonly ReadWriteLockOptions[];
+  /** Injected with `@InjectLeaderElection(name, key)`, and used by name in `@OnLeader(name)`. */
+  readonly elections?: readonly LeaderElectionOptions[];
   /** Injected with `@InjectRateLimiter(name, key)`, and used by name in `@RateLimit(name)`. */
   readonly rateLimiters?: readonly RateLimiterOptions[];
 }
@@ -34,6 +43,15 @@ export function coordinationProviders(options: CoordinationFeatureOptions, key: 
   checkRateLimiters(options.rateLimiters ?? []);
   return [
     ...provide('Mutex', options.mutexes, (coordination, { name, ...rest }) => coordination.mutex(name, rest)),
+    ...provide('Semaphore', options.semaphores, (coordination, { name, ...rest }) =>
+      coordination.semaphore(name, rest),
+    ),
+    ...provide('ReadWriteLock', options.readWriteLocks, (coordination, { name, ...rest }) =>
+      coordination.readWriteLock(name, rest),
+    ),
+    ...provide('LeaderElection', options.elections, (coordination, { name, ...rest }) =>
+      coordination.election(name, rest),
+    ),
     ...provide('RateLimiter', options.rateLimiters, (coordination, { name, ...rest }) =>
       coordination.rateLimiter(name, rest),
     ),

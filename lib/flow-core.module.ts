@@ -12,12 +12,14 @@ import { DiscoveryModule, DiscoveryService } from '@nestjs/core';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
 import { Coordination } from './coordination/coordination.js';
+import { LeaderExplorer } from './coordination/nest/leader.explorer.js';
 import { FlowClient } from './flow/client/flow-client.js';
 import { DeadLetters } from './flow/dead-letters/dead-letters.js';
 import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
 import { FlowExplorer } from './flow/discovery/flow.explorer.js';
 import { StepHandlerFactory } from './flow/discovery/step-handler.factory.js';
 import { FlowBootModule } from './flow-boot.module.js';
+import { coordinationCore } from './flow-coordination.providers.js';
 import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import { FlowBoot } from './flow/flow-boot.js';
 import { FlowClaim } from './flow/flow-claim.js';
@@ -27,7 +29,6 @@ import { FlowShutdown } from './flow/flow-shutdown.js';
 import { replicasOf, storageOf, type ResolvedFlowRuntimeOptions } from './flow/flow-runtime.options.js';
 import { FlowStreams } from './flow/runtime/flow-streams.js';
 import { MessageSender } from './flow/runtime/message-sender.js';
-import { storeDefaultsOf } from './flow/store-defaults.js';
 import { asyncOptionProviders, FLOW_OPTIONS } from './flow-options.providers.js';
 import {
   resolveFlowModuleOptions,
@@ -36,6 +37,7 @@ import {
   type ResolvedFlowModuleOptions,
 } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';
+import { instancesOf } from './provider-instances.js';
 import { KvChangeExplorer } from './store/kv-change.explorer.js';
 import { KvChangeOrchestrator } from './store/kv-change.orchestrator.js';
 import { FlowMeter } from './telemetry/metrics.js';
@@ -143,7 +145,8 @@ function coreProviders(key: string | undefined): CoreProvider[] {
       useFactory: ({ runtime }: ResolvedFlowModuleOptions) => new FlowClaim(key, runtime.flows),
       inject: [FLOW_OPTIONS],
     },
-    coordinationProvider,
+    ...coordinationCore(key, LOG),
+    LeaderExplorer,
     FlowMetadataAccessor,
     FlowExplorer,
     StepHandlerFactory,
@@ -174,24 +177,6 @@ const resourcesProvider: CoreProvider = {
       return resources;
     }),
   inject: [FLOW_OPTIONS, LOG, FlowMeter, FlowBoot],
-};
-
-const coordinationProvider: CoreProvider = {
-  provide: Coordination,
-  useFactory: (
-    { runtime }: ResolvedFlowModuleOptions,
-    log: Log,
-    connection: FlowConnection,
-    resources: FlowResources,
-    tracer: FlowTracer,
-    meter: FlowMeter,
-  ) => {
-    const defaults = storeDefaultsOf(runtime);
-    const coordination = new Coordination({ connection, mode: runtime.provision, log, tracer, meter, defaults });
-    resources.addUser(coordination);
-    return coordination;
-  },
-  inject: [FLOW_OPTIONS, LOG, FlowConnection, FlowResources, FlowTracer, FlowMeter],
 };
 
 const orchestratorProvider: CoreProvider = {
@@ -264,11 +249,4 @@ function changesProvider(key: string | undefined): CoreProvider {
       }),
     inject: [FLOW_OPTIONS, LOG, FlowBoot, FlowShutdown, KvChangeExplorer, DiscoveryService],
   };
-}
-
-function instancesOf<T>(discovery: DiscoveryService, type: Type<T>): T[] {
-  return discovery
-    .getProviders()
-    .map((wrapper): unknown => wrapper.instance)
-    .filter((instance): instance is T => instance instanceof type);
 }

@@ -76,7 +76,13 @@ export type { Unnamed } from './coordination/coordination.js';
 export type { CoordinationFeatureOptions } from './flow-coordination.feature.js';
 export { getCoordinationToken } from './coordination/nest/coordination.tokens.js';
 export type { CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
-export { InjectMutex, InjectRateLimiter } from './coordination/nest/inject-coordination.decorators.js';
+export {
+  InjectLeaderElection,
+  InjectMutex,
+  InjectRateLimiter,
+  InjectReadWriteLock,
+  InjectSemaphore,
+} from './coordination/nest/inject-coordination.decorators.js';
 export type { Lease } from './coordination/lease/lease.js';
 export type { AcquireOptions, LeaseOptions } from './coordination/lease/lease.options.js';
 export { RateLimiter } from './coordination/rate-limiter/rate-limiter.js';
@@ -97,6 +103,15 @@ export type {
 } from './coordination/rate-limiter/rate-limiter.options.js';
 export { Mutex } from './coordination/mutex/mutex.js';
 export type { MutexOptions } from './coordination/mutex/mutex.options.js';
+export { Semaphore } from './coordination/semaphore/semaphore.js';
+export type { SemaphoreOptions } from './coordination/semaphore/semaphore.options.js';
+export { ReadWriteLock } from './coordination/read-write-lock/read-write-lock.js';
+export type { ReadWriteLockOptions } from './coordination/read-write-lock/read-write-lock.options.js';
+export { LeaderElection } from './coordination/election/leader-election.js';
+export type { Leadership } from './coordination/election/leader-election.js';
+export type { LeaderElectionOptions } from './coordination/election/election.options.js';
+export { OnLeader, OnLeaderLost } from './coordination/nest/on-leader.decorator.js';
+export type { LeaderMethodDecorator, OnLeaderOptions } from './coordination/nest/on-leader.decorator.js';
 
 export { json } from './codec/message-schema.js';
 export type { JsonSchema, MessageOf, MessageSchema } from './codec/message-schema.js';

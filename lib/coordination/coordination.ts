@@ -1,12 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, ConnectionError } from '../common/errors.js';
 import { CoordinationRoom, type CoordinationEnvironment } from './coordination-room.js';
+import type { LeaderElectionOptions } from './election/election.options.js';
+import type { LeaderElection } from './election/leader-election.js';
+import { makeElection } from './election/make-election.js';
 import { makeMutex } from './mutex/make-mutex.js';
 import type { Mutex } from './mutex/mutex.js';
 import type { MutexOptions } from './mutex/mutex.options.js';
 import { makeRateLimiter } from './rate-limiter/make-rate-limiter.js';
 import type { RateLimiter } from './rate-limiter/rate-limiter.js';
 import type { RateLimiterOptions } from './rate-limiter/rate-limiter.options.js';
+import { makeReadWriteLock } from './read-write-lock/make-read-write-lock.js';
+import type { ReadWriteLock } from './read-write-lock/read-write-lock.js';
+import type { ReadWriteLockOptions } from './read-write-lock/read-write-lock.options.js';
+import { makeSemaphore } from './semaphore/make-semaphore.js';
+import type { Semaphore } from './semaphore/semaphore.js';
+import type { SemaphoreOptions } from './semaphore/semaphore.options.js';
 
 /** Something that coordinates, under a name. */
 interface Primitive {
@@ -31,6 +40,8 @@ export type Unnamed<Options> = Options extends unknown ? Omit<Options, 'name'> :
 export class Coordination {
   private readonly room: CoordinationRoom;
   private readonly made = new Map<string, Made>();
+  private readonly elections = new Set<LeaderElection>();
+  private standing = false;
   private closed: Promise<void> | undefined;
 
   /** @internal Made by the module. */
@@ -54,6 +65,42 @@ export class Coordination {
    */
   rateLimiter(name: string, options?: Unnamed<RateLimiterOptions>): RateLimiter {
     return this.share('RateLimiter', name, options, (all) => makeRateLimiter(this.room, all));
+  }
+
+  /** The semaphore of that name; whoever asks for it first gives its options. @throws ConfigurationError as {@link mutex}. */
+  semaphore(name: string, options?: Unnamed<SemaphoreOptions>): Semaphore {
+    return this.share('Semaphore', name, options, (all) => makeSemaphore(this.room, all));
+  }
+
+  /** The read-write lock of that name. @throws ConfigurationError as {@link mutex}. */
+  readWriteLock(name: string, options?: Unnamed<ReadWriteLockOptions>): ReadWriteLock {
+    return this.share('ReadWriteLock', name, options, (all) => makeReadWriteLock(this.room, all));
+  }
+
+  /**
+   * The election of that name. This process stands in it, from the application's start, or from now on when it has started.
+   *
+   * @throws ConfigurationError as {@link mutex}.
+   */
+  election(name: string, options?: Unnamed<LeaderElectionOptions>): LeaderElection {
+    return this.share('LeaderElection', name, options, (all) => {
+      const election = makeElection(this.room, all);
+      this.elections.add(election);
+      if (this.standing) election.stand();
+      return election;
+    });
+  }
+
+  /** @internal The application has started. */
+  standForElections(): void {
+    this.standing = true;
+    for (const election of this.elections) election.stand();
+  }
+
+  /** @internal The application stops: hands over, and resolves when others may lead. */
+  async leaveElections(): Promise<void> {
+    this.standing = false;
+    await Promise.all([...this.elections].map((election) => election.close()));
   }
 
   /** Gives back what is held, ends what waits, and resolves when the server has it. Called by the module. */

@@ -39,12 +39,13 @@ export class HeldLease implements Lease {
   private releasing: Promise<void> | undefined;
   private renewalTimer: NodeJS.Timeout | undefined;
   private expiryTimer: NodeJS.Timeout | undefined;
-  private readonly holdTimer: NodeJS.Timeout;
+  private readonly holdTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly parts: HeldLeaseParts) {
     this.validUntil = parts.validUntil;
     const { maxHold } = parts.limits;
-    this.holdTimer = setTimeout(() => this.heldTooLong(), Math.min(maxHold, LONGEST_TIMER_MS)).unref();
+    if (maxHold !== undefined)
+      this.holdTimer = setTimeout(() => this.heldTooLong(maxHold), Math.min(maxHold, LONGEST_TIMER_MS)).unref();
     this.plan(this.left() / 3);
     this.planExpiry();
   }
@@ -146,10 +147,10 @@ export class HeldLease implements Lease {
     }
   }
 
-  private heldTooLong(): void {
+  private heldTooLong(maxHold: number): void {
     const { what, limits, log } = this.parts;
-    log.warn(`The lease of ${what} is held for more than ${limits.maxHold} ms.`);
-    if (limits.onMaxHold === 'end') this.lose(`it was held for more than ${limits.maxHold} ms`);
+    log.warn(`The lease of ${what} is held for more than ${maxHold} ms.`);
+    if (limits.onMaxHold === 'end') this.lose(`it was held for more than ${maxHold} ms`);
   }
 
   private lostError(reason: string): LockLostError {

@@ -3,6 +3,7 @@ import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import { KeySpace } from '../../store/engine/store-key.js';
+import { HeldLease } from './held-lease.js';
 import { KeyLeases, type KeyLeasesParts } from './key-leases.js';
 import { leaseTtl, type AcquireOptions, type ResolvedLease } from './lease.options.js';
 import type { Lease } from './lease.js';
@@ -52,6 +53,11 @@ export class LeaseSpace {
     } finally {
       await this.giveBack(lease);
     }
+  }
+
+  /** Ends a lease of this space for its holder, before it is released: its signal aborts. */
+  forfeit(lease: Lease, reason: string): void {
+    if (lease instanceof HeldLease) lease.lose(reason);
   }
 
   /** Makes sure that the server has what leases are kept in. */

@@ -36,7 +36,8 @@ export interface LeaseOptions {
 /** {@link LeaseOptions} checked, with defaults, in milliseconds. */
 export interface ResolvedLease {
   readonly ttl: number;
-  readonly maxHold: number;
+  /** `undefined`: for ever. */
+  readonly maxHold: number | undefined;
   readonly onMaxHold: 'warn' | 'end';
 }
 

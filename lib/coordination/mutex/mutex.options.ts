@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { coordinationNameProblem } from '../../common/names.js';
 import { validateOptions } from '../../common/validate-options.js';
 import { leaseOptionFields, type LeaseOptions, type ResolvedLease } from '../lease/lease.options.js';
+import { nameSchema } from '../named.options.js';
 
 /** A mutex of `forFeature`, or of `Coordination`. */
 export interface MutexOptions extends LeaseOptions {
@@ -9,12 +9,7 @@ export interface MutexOptions extends LeaseOptions {
   readonly name: string;
 }
 
-const optionsSchema = z.strictObject({
-  name: z.string().refine((name) => coordinationNameProblem('lock', name) === undefined, {
-    error: (issue) => coordinationNameProblem('lock', String(issue.input)) ?? '',
-  }),
-  ...leaseOptionFields,
-});
+const optionsSchema = z.strictObject({ name: nameSchema('lock'), ...leaseOptionFields });
 
 /** Checks the options of a mutex and fills in the defaults. @throws ConfigurationError with every problem. */
 export function resolveMutex(options: MutexOptions): ResolvedLease & { readonly name: string } {

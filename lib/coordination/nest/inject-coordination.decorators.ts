@@ -22,3 +22,18 @@ export function InjectMutex(name: string, key?: string): InjectDecorator {
 export function InjectRateLimiter(name: string, key?: string): InjectDecorator {
   return Inject(getCoordinationToken('RateLimiter', name, key));
 }
+
+/** Injects the `Semaphore` of that name. List it in `FlowModule.forFeature({ semaphores: [{ name, permits }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectSemaphore(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('Semaphore', name, key));
+}
+
+/** Injects the `ReadWriteLock` of that name. List it in `FlowModule.forFeature({ readWriteLocks: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectReadWriteLock(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('ReadWriteLock', name, key));
+}
+
+/** Injects the `LeaderElection` of that name. List it in `FlowModule.forFeature({ elections: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectLeaderElection(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('LeaderElection', name, key));
+}

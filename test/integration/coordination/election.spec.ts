@@ -1,0 +1,124 @@
+import { Injectable, Scope } from '@nestjs/common';
+import { describe, expect, it } from 'vitest';
+import {
+  Coordination,
+  FlowModule,
+  InjectLeaderElection,
+  LeaderElection,
+  LockLostError,
+  OnLeader,
+  OnLeaderLost,
+  type Lease,
+  type Leadership,
+} from 'nestjs-jetstream-flow';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { until } from '../../support/until.js';
+
+const at = useFlowServer();
+
+@Injectable()
+class Cleanup {
+  readonly events: string[] = [];
+  lease: Lease | undefined;
+
+  constructor(@InjectLeaderElection('cleanup') readonly election: LeaderElection) {}
+
+  @OnLeader('cleanup')
+  lead(lease: Lease): void {
+    this.lease = lease;
+    this.events.push('leads');
+  }
+
+  @OnLeaderLost('cleanup')
+  stop(): void {
+    this.events.push(`lost, aborted: ${this.lease?.signal.aborted}`);
+  }
+}
+
+function startCandidate(url = at.url): Promise<FlowApp> {
+  const elections = [{ name: 'cleanup', ttl: '2s' as const }];
+  return startFlowApp(url, [Cleanup], {}, [FlowModule.forFeature({ elections })]);
+}
+
+describe('an election', () => {
+  it('has one leader, and another one at once when that stops', async () => {
+    const apps = await Promise.all([startCandidate(), startCandidate(), startCandidate()]);
+    const leaders = (): FlowApp[] => apps.filter((app) => app.get(Cleanup).election.isLeader);
+    await until(() => leaders().length === 1, { what: 'a leader' });
+    const [first] = leaders();
+    const { fencingToken } = first!.get(Cleanup).lease!;
+    const stopped = performance.now();
+    await first!.close();
+    expect(first!.get(Cleanup).events).toEqual(['leads', 'lost, aborted: true']);
+    await until(() => leaders().length === 1, { what: 'the next leader' });
+    expect(performance.now() - stopped).toBeLessThan(1_500);
+    const [second] = leaders();
+    expect(second).not.toBe(first);
+    expect(second!.get(Cleanup).lease!.fencingToken).toBeGreaterThan(fencingToken);
+    for (const app of apps) await app.close();
+  });
+
+  it('tells those who observe how it is and what changes', async () => {
+    await using app = await startCandidate();
+    const { election } = app.get(Cleanup);
+    const seen: boolean[] = [];
+    const subscription = election.observe().subscribe(({ isLeader }: Leadership) => seen.push(isLeader));
+    await until(() => election.isLeader, { what: 'to lead' });
+    const token = election.lease!.fencingToken;
+    election.resign();
+    await until(() => (election.lease?.fencingToken ?? 0) > token, { what: 'to lead again' });
+    subscription.unsubscribe();
+    expect(seen).toEqual([false, true, false, true]);
+  });
+
+  it('ends a term when the server is away for longer than it lasts', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using app = await startCandidate(server.url);
+    const cleanup = app.get(Cleanup);
+    await until(() => cleanup.election.isLeader, { what: 'to lead' });
+    const lease = cleanup.lease!;
+    await server.kill();
+    await until(() => !cleanup.election.isLeader, { what: 'the term to end' });
+    expect(lease.signal.reason).toBeInstanceOf(LockLostError);
+    expect(cleanup.events).toEqual(['leads', 'lost, aborted: true']);
+    await server.restart();
+    await until(() => cleanup.election.isLeader, { what: 'to lead again', timeoutMs: 20_000 });
+    expect(cleanup.lease!.fencingToken).toBeGreaterThan(lease.fencingToken);
+  });
+
+  it('needs no forFeature, and no method that returns', async () => {
+    @Injectable()
+    class Loop {
+      readonly ended: string[] = [];
+
+      @OnLeader('loop')
+      async run({ signal }: Lease): Promise<void> {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        this.ended.push('loop');
+        throw new Error('is logged');
+      }
+    }
+    const app = await startFlowApp(at.url, [Loop]);
+    await until(() => app.get(Coordination).election('loop').isLeader, { what: 'to lead' });
+    const loop = app.get(Loop);
+    await app.close();
+    expect(loop.ended).toEqual(['loop']);
+  });
+
+  it('refuses methods that nobody could call', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class PerRequest {
+      @OnLeader('x')
+      lead(): void {}
+    }
+    @Injectable()
+    class Elsewhere {
+      @OnLeaderLost('x', { connection: 'nowhere' })
+      lost(): void {}
+    }
+    const boot = startFlowApp(at.url, [PerRequest, Elsewhere]);
+    await expect(boot).rejects.toThrow(/request-scoped[^]*no connection "nowhere"/);
+  });
+});
