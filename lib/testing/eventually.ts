@@ -28,13 +28,9 @@ export class WaitTimeoutError extends FlowError {
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
-  { what, timeout = '10s', interval = 10 } = {} as EventuallyOptions,
+  options: EventuallyOptions,
 ): Promise<NonNullable<T>> {
-  if (typeof what !== 'string' || what === '') {
-    throw new ConfigurationError('eventually()', [
-      "it needs a name of what is waited for, to tell when it does not come: eventually(condition, { what: 'the order' }).",
-    ]);
-  }
+  const { what, timeout = '10s', interval = 10 } = named(options);
   const timeoutMs = toMilliseconds(timeout);
   const intervalMs = toMilliseconds(interval);
   let timer: NodeJS.Timeout | undefined;
@@ -58,6 +54,15 @@ export async function eventually<T>(
     `Waited ${timeoutMs} ms in vain for ${what}: ${describe(last)}`,
     last !== undefined && 'error' in last ? { cause: last.error } : {},
   );
+}
+
+/** Without the compiler's help the name is easily left out. */
+function named(options: Partial<EventuallyOptions> | undefined): EventuallyOptions {
+  const { what = '' } = options ?? {};
+  if (what !== '') return { ...options, what };
+  throw new ConfigurationError('eventually()', [
+    "it needs a name of what is waited for, to tell when it does not come: eventually(condition, { what: 'the order' }).",
+  ]);
 }
 
 type Look<T> = { readonly value: T } | { readonly error: unknown };
