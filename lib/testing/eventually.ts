@@ -21,10 +21,11 @@ export class WaitTimeoutError extends FlowError {
 
 /**
  * Looks again and again until `condition` gives something truthy, and returns that: one that only asserts returns `true`
- * at its end. A condition that throws, an assertion for example, has not come true yet; its last error is then the cause of the failure. Never looks twice at
- * one time.
+ * at its end. A condition that throws, an assertion for example, has not come true yet; its last error is then the cause
+ * of the failure. Never looks twice at one time.
  *
- * @throws ConfigurationError without `what`; WaitTimeoutError naming `what` and what was seen last, also when the condition itself never comes back.
+ * @throws ConfigurationError without `what`; WaitTimeoutError naming `what` and what was seen last, also when the
+ * condition itself never comes back.
  */
 export async function eventually<T>(
   condition: () => T | Promise<T>,
