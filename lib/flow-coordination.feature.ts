@@ -1,5 +1,10 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { Coordination } from './coordination/coordination.js';
+import type { CounterOptions } from './coordination/counter/counter.options.js';
+import type { WaitGroupOptions } from './coordination/wait-group/wait-group.options.js';
+import type { CountDownLatchOptions } from './coordination/latch/latch.options.js';
+import type { BarrierOptions } from './coordination/barrier/barrier.options.js';
+import type { IdGeneratorOptions } from './coordination/id-generator/id-generator.options.js';
 import type { LeaderElectionOptions } from './coordination/election/election.options.js';
 import type { MutexOptions } from './coordination/mutex/mutex.options.js';
 import { checkRateLimiters, type RateLimiterOptions } from './coordination/rate-limiter/rate-limiter.options.js';
@@ -19,6 +24,16 @@ export interface CoordinationFeatureOptions {
   readonly readWriteLocks?: readonly ReadWriteLockOptions[];
   /** Injected with `@InjectLeaderElection(name, key)`, and used by name in `@OnLeader(name)`. */
   readonly elections?: readonly LeaderElectionOptions[];
+  /** Injected with `@InjectCounter(name, key)`. */
+  readonly counters?: readonly CounterOptions[];
+  /** Injected with `@InjectWaitGroup(name, key)`. */
+  readonly waitGroups?: readonly WaitGroupOptions[];
+  /** Injected with `@InjectCountDownLatch(name, key)`. */
+  readonly latches?: readonly CountDownLatchOptions[];
+  /** Injected with `@InjectBarrier(name, key)`. */
+  readonly barriers?: readonly BarrierOptions[];
+  /** Injected with `@InjectIdGenerator(name, key)`. */
+  readonly idGenerators?: readonly IdGeneratorOptions[];
   /** Injected with `@InjectRateLimiter(name, key)`, and used by name in `@RateLimit(name)`. */
   readonly rateLimiters?: readonly RateLimiterOptions[];
 }
@@ -51,6 +66,15 @@ export function coordinationProviders(options: CoordinationFeatureOptions, key: 
     ),
     ...provide('LeaderElection', options.elections, (coordination, { name, ...rest }) =>
       coordination.election(name, rest),
+    ),
+    ...provide('Counter', options.counters, (coordination, { name, ...rest }) => coordination.counter(name, rest)),
+    ...provide('WaitGroup', options.waitGroups, (coordination, { name, ...rest }) =>
+      coordination.waitGroup(name, rest),
+    ),
+    ...provide('CountDownLatch', options.latches, (coordination, { name, ...rest }) => coordination.latch(name, rest)),
+    ...provide('Barrier', options.barriers, (coordination, { name, ...rest }) => coordination.barrier(name, rest)),
+    ...provide('IdGenerator', options.idGenerators, (coordination, { name, ...rest }) =>
+      coordination.idGenerator(name, rest),
     ),
     ...provide('RateLimiter', options.rateLimiters, (coordination, { name, ...rest }) =>
       coordination.rateLimiter(name, rest),

@@ -77,11 +77,16 @@ export type { CoordinationFeatureOptions } from './flow-coordination.feature.js'
 export { getCoordinationToken } from './coordination/nest/coordination.tokens.js';
 export type { CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
 export {
+  InjectBarrier,
+  InjectCountDownLatch,
+  InjectCounter,
+  InjectIdGenerator,
   InjectLeaderElection,
   InjectMutex,
   InjectRateLimiter,
   InjectReadWriteLock,
   InjectSemaphore,
+  InjectWaitGroup,
 } from './coordination/nest/inject-coordination.decorators.js';
 export type { Lease } from './coordination/lease/lease.js';
 export type { AcquireOptions, LeaseOptions } from './coordination/lease/lease.options.js';
@@ -110,6 +115,18 @@ export type { ReadWriteLockOptions } from './coordination/read-write-lock/read-w
 export { LeaderElection } from './coordination/election/leader-election.js';
 export type { Leadership } from './coordination/election/leader-election.js';
 export type { LeaderElectionOptions } from './coordination/election/election.options.js';
+export { Counter } from './coordination/counter/counter.js';
+export type { CounterOptions } from './coordination/counter/counter.options.js';
+export { WaitGroup } from './coordination/wait-group/wait-group.js';
+export type { WaitGroupOptions } from './coordination/wait-group/wait-group.options.js';
+export { CountDownLatch } from './coordination/latch/count-down-latch.js';
+export type { CountDownLatchOptions } from './coordination/latch/latch.options.js';
+export { Barrier } from './coordination/barrier/barrier.js';
+export type { ArriveOptions } from './coordination/barrier/barrier.js';
+export type { BarrierOptions } from './coordination/barrier/barrier.options.js';
+export { IdGenerator } from './coordination/id-generator/id-generator.js';
+export type { IdGeneratorOptions } from './coordination/id-generator/id-generator.options.js';
+export type { CountOptions, CountWaitOptions } from './coordination/count.options.js';
 export { OnLeader, OnLeaderLost } from './coordination/nest/on-leader.decorator.js';
 export type { LeaderMethodDecorator, OnLeaderOptions } from './coordination/nest/on-leader.decorator.js';
 
@@ -152,4 +169,5 @@ export {
   WrongLastSequenceError,
 } from './common/errors.js';
 export type { FlowErrorOptions } from './common/errors.js';
+export { CountError } from './common/count.error.js';
 export { LockLostError, LockTimeoutError } from './common/lock-errors.js';

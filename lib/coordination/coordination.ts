@@ -1,6 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, ConnectionError } from '../common/errors.js';
 import { CoordinationRoom, type CoordinationEnvironment } from './coordination-room.js';
+import type { Counter } from './counter/counter.js';
+import type { CounterOptions } from './counter/counter.options.js';
+import { makeCounter } from './counter/make-counter.js';
+import type { WaitGroup } from './wait-group/wait-group.js';
+import type { WaitGroupOptions } from './wait-group/wait-group.options.js';
+import { makeWaitGroup } from './wait-group/make-wait-group.js';
+import type { CountDownLatch } from './latch/count-down-latch.js';
+import type { CountDownLatchOptions } from './latch/latch.options.js';
+import { makeLatch } from './latch/make-latch.js';
+import type { Barrier } from './barrier/barrier.js';
+import type { BarrierOptions } from './barrier/barrier.options.js';
+import { makeBarrier } from './barrier/make-barrier.js';
+import type { IdGenerator } from './id-generator/id-generator.js';
+import type { IdGeneratorOptions } from './id-generator/id-generator.options.js';
+import { makeIdGenerator } from './id-generator/make-id-generator.js';
 import type { LeaderElectionOptions } from './election/election.options.js';
 import type { LeaderElection } from './election/leader-election.js';
 import { makeElection } from './election/make-election.js';
@@ -89,6 +104,31 @@ export class Coordination {
       if (this.standing) election.stand();
       return election;
     });
+  }
+
+  /** The counter of that name. @throws ConfigurationError as {@link mutex}. */
+  counter(name: string, options?: Unnamed<CounterOptions>): Counter {
+    return this.share('Counter', name, options, (all) => makeCounter(this.room, all));
+  }
+
+  /** The wait group of that name. @throws ConfigurationError as {@link mutex}. */
+  waitGroup(name: string, options?: Unnamed<WaitGroupOptions>): WaitGroup {
+    return this.share('WaitGroup', name, options, (all) => makeWaitGroup(this.room, all));
+  }
+
+  /** The latch of that name. @throws ConfigurationError as {@link mutex}. */
+  latch(name: string, options?: Unnamed<CountDownLatchOptions>): CountDownLatch {
+    return this.share('CountDownLatch', name, options, (all) => makeLatch(this.room, all));
+  }
+
+  /** The barrier of that name; whoever asks for it first gives its options. @throws ConfigurationError as {@link mutex}. */
+  barrier(name: string, options?: Unnamed<BarrierOptions>): Barrier {
+    return this.share('Barrier', name, options, (all) => makeBarrier(this.room, all));
+  }
+
+  /** The id generator of that name. @throws ConfigurationError as {@link mutex}. */
+  idGenerator(name: string, options?: Unnamed<IdGeneratorOptions>): IdGenerator {
+    return this.share('IdGenerator', name, options, (all) => makeIdGenerator(this.room, all));
   }
 
   /** @internal The application has started. */

@@ -37,3 +37,28 @@ export function InjectReadWriteLock(name: string, key?: string): InjectDecorator
 export function InjectLeaderElection(name: string, key?: string): InjectDecorator {
   return Inject(getCoordinationToken('LeaderElection', name, key));
 }
+
+/** Injects the `Counter` of that name. List it in `FlowModule.forFeature({ counters: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectCounter(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('Counter', name, key));
+}
+
+/** Injects the `WaitGroup` of that name. List it in `FlowModule.forFeature({ waitGroups: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectWaitGroup(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('WaitGroup', name, key));
+}
+
+/** Injects the `CountDownLatch` of that name. List it in `FlowModule.forFeature({ latches: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectCountDownLatch(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('CountDownLatch', name, key));
+}
+
+/** Injects the `Barrier` of that name. List it in `FlowModule.forFeature({ barriers: [{ name, parties }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectBarrier(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('Barrier', name, key));
+}
+
+/** Injects the `IdGenerator` of that name. List it in `FlowModule.forFeature({ idGenerators: [{ name }] })`. Otherwise as {@link InjectMutex}. */
+export function InjectIdGenerator(name: string, key?: string): InjectDecorator {
+  return Inject(getCoordinationToken('IdGenerator', name, key));
+}

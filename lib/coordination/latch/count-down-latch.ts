@@ -1,0 +1,93 @@
+import { create } from '@bufbuild/protobuf';
+import { LatchCountSchema, type LatchCount } from '../../codec/gen/flow/v1/latch_pb.js';
+import { checkCount, CountError } from '../../common/count.error.js';
+import { UNCHANGED } from '../../store/engine/change.js';
+import type { KvReducer } from '../../store/engine/kv-reducer.js';
+import type { CountOptions, CountWaitOptions } from '../count.options.js';
+import type { StateRoom } from '../state-room.js';
+
+/** The counts of latches as state objects. */
+export class LatchCounts implements KvReducer<LatchCount, never, string> {
+  key(key: string): string {
+    return key;
+  }
+  empty(): LatchCount {
+    return create(LatchCountSchema);
+  }
+  apply(_state: LatchCount, _input: never): void {
+    // Changed by functions only.
+  }
+}
+
+/**
+ * A gate that opens once, when it has been counted down as often as it was set to, by all processes, per key. Inject it with
+ * `@InjectCountDownLatch(name)`, or get it from `Coordination`.
+ *
+ * It counts exactly, as `Counter` does, and survives restarts. Once open it stays open, until its key is forgotten.
+ */
+export class CountDownLatch {
+  /** @internal Made by `Coordination`. */
+  constructor(
+    readonly name: string,
+    private readonly room: StateRoom<LatchCounts>,
+  ) {}
+
+  /**
+   * Sets how often it has to be counted down, 0 to 2^32 - 1. The first one that sets it counts.
+   *
+   * @returns whether this one did. @throws CountError for another count.
+   */
+  async set(key: string, count: number, { signal }: CountWaitOptions = {}): Promise<boolean> {
+    checkCount(this.room.nameOf(key), count, 0);
+    const store = await this.room.open();
+    let isFirst = false;
+    const change = (state: LatchCount, { exists }: { readonly exists: boolean }) => {
+      isFirst = !exists;
+      if (exists) return UNCHANGED;
+      state.count = count;
+      return state;
+    };
+    await store.modify(key, change, signal === undefined ? {} : { signal });
+    return isFirst;
+  }
+
+  /**
+   * Counts down; an open latch stays as it is.
+   *
+   * @returns what is left. @throws CountError when nobody has set it.
+   */
+  async countDown(key: string, by = 1, options: CountOptions = {}): Promise<number> {
+    checkCount(this.room.nameOf(key), by, 1);
+    const store = await this.room.open();
+    const change = (state: LatchCount, { exists }: { readonly exists: boolean }): undefined => {
+      if (!exists) throw new CountError(this.room.nameOf(key), 'it is not set');
+      state.count = Math.max(0, state.count - by);
+    };
+    return (await store.modify(key, change, options)).count;
+  }
+
+  /** What is left; `undefined` when nobody has set it. */
+  async count(key: string, options: CountWaitOptions = {}): Promise<number | undefined> {
+    const store = await this.room.open();
+    return (await store.read(key, options))?.count;
+  }
+
+  /**
+   * Resolves when it is open, at once if it is; also when it is set only later. Told by a watch.
+   *
+   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed.
+   */
+  wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
+    return this.room.waitUntil(key, (state) => state?.count === 0, signal);
+  }
+
+  /** Resolves when the server has the bucket; it is made on first use otherwise. */
+  ready(): Promise<void> {
+    return this.room.ready();
+  }
+
+  /** Ends waits, and takes no more. The counts stay. */
+  close(): Promise<void> {
+    return this.room.close();
+  }
+}
