@@ -1,10 +1,11 @@
 import type { FactoryProvider, InjectionToken } from '@nestjs/common';
-import { DiscoveryService } from '@nestjs/core';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
 import { Coordination } from './coordination/coordination.js';
 import { LeaderExplorer } from './coordination/nest/leader.explorer.js';
 import { LeaderOrchestrator } from './coordination/nest/leader.orchestrator.js';
+import { RateLimitExplorer } from './coordination/nest/rate-limit.explorer.js';
 import { FLOW_OPTIONS } from './flow-options.providers.js';
 import type { ResolvedFlowModuleOptions } from './flow.module.options.js';
 import { FlowBoot } from './flow/flow-boot.js';
@@ -59,6 +60,18 @@ export function coordinationCore(key: string | undefined, log: InjectionToken): 
           close: () => boot.abandon(),
         }),
       inject: [FLOW_OPTIONS, log, Coordination, FlowBoot, FlowShutdown, LeaderExplorer, DiscoveryService],
+    },
+    {
+      provide: RateLimitExplorer,
+      useFactory: (boot: FlowBoot, discovery: DiscoveryService, scanner: MetadataScanner) =>
+        new RateLimitExplorer({
+          connection: key,
+          connections: () => instancesOf(discovery, RateLimitExplorer).map(({ connection }) => connection),
+          discovery,
+          scanner,
+          close: () => boot.abandon(),
+        }),
+      inject: [FlowBoot, DiscoveryService, MetadataScanner],
     },
   ];
 }

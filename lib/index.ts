@@ -90,6 +90,10 @@ export {
 } from './coordination/nest/inject-coordination.decorators.js';
 export type { Lease } from './coordination/lease/lease.js';
 export type { AcquireOptions, LeaseOptions } from './coordination/lease/lease.options.js';
+export { RateLimit } from './coordination/nest/rate-limit.decorator.js';
+export type { RateLimitOptions } from './coordination/nest/rate-limit.decorator.js';
+export { RateLimitException } from './coordination/nest/rate-limit.exception.js';
+export { RateLimitGuard } from './coordination/nest/rate-limit.guard.js';
 export { RateLimiter } from './coordination/rate-limiter/rate-limiter.js';
 export type { RateLimitCallOptions } from './coordination/rate-limiter/rate-limiter.js';
 export { MemoryRateLimiter } from './coordination/rate-limiter/memory-rate-limiter.js';
@@ -159,6 +163,7 @@ export {
   OutcomeUnknownError,
   OverloadedError,
   PublishTimeoutError,
+  RateLimitedError,
   RedriveError,
   RunCancelledError,
   RunFailedError,

@@ -279,3 +279,17 @@ export class OverloadedError extends FlowError {
     super('OVERLOADED', message);
   }
 }
+
+/** A rate limiter denied what was asked for. */
+export class RateLimitedError extends FlowError {
+  /** Name of the limiter. */
+  readonly limiter: string;
+  /** Milliseconds after which it would be allowed, if nobody else uses anything. */
+  readonly retryAfterMs: number;
+
+  constructor(limiter: string, retryAfterMs: number) {
+    super('RATE_LIMITED', `Rate limiter "${limiter}" denied it; try again in ${Math.ceil(retryAfterMs)} ms.`);
+    this.limiter = limiter;
+    this.retryAfterMs = retryAfterMs;
+  }
+}

@@ -43,7 +43,7 @@ export class Gcra implements LimitAlgorithm<GcraUse> {
   }
 
   resetAfter(use: GcraUse, at: number, now: number): number {
-    return this.levelAt(use, at, now) / this.rate;
+    return Math.max(0, this.levelAt(use, at, now) - ROUNDING) / this.rate;
   }
 
   private levelAt(use: GcraUse, at: number, now: number): number {
