@@ -4,6 +4,7 @@ import { ConnectionError } from '../../common/errors.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { ApiCode, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
 import { fullJitter } from './full-jitter.js';
+import { lastRevision } from './last-revision.js';
 import type { StoreConnection } from './store-connection.js';
 import { toRevision, type StoredRevision } from './stored-entry.js';
 
@@ -86,6 +87,8 @@ async function* listOnce(
   const what = `list "${options.pattern}" in bucket "${layout.bucket}"`;
   const { manager } = connection;
   const name = `list_${nuid.next()}`;
+  let until = await lastRevision(connection, layout, options.pattern);
+  if (until === 0) return;
   const info = await bucketRequest(what, () =>
     manager.consumers.add(layout.stream, {
       name,
@@ -101,28 +104,35 @@ async function* listOnce(
   );
   try {
     let pending = info.num_pending;
+    let last = 0;
     const consumer = manager.jetstream().consumers.getConsumerFromInfo(info);
-    while (pending > 0) {
-      const page = await fetchPage(what, consumer);
+    // The consumer may sit on a replica that is behind; there, what is missing is about to come.
+    while (pending > 0 || last < until) {
+      const page = await fetchPage(what, consumer, until);
       for (const message of page) {
         pending = message.info.pending;
+        last = message.seq;
         yield message;
       }
-      if (page.length === 0) throw new ConnectionError(`Cannot ${what}: the server stopped delivering.`);
+      if (page.length > 0) continue;
+      if (pending > 0) throw new ConnectionError(`Cannot ${what}: the server stopped delivering.`);
+      // Or it is gone meanwhile.
+      until = await lastRevision(connection, layout, options.pattern);
     }
   } finally {
     await removeConsumer(connection, layout.stream, name);
   }
 }
 
-async function fetchPage(what: string, consumer: Consumer): Promise<JsMsg[]> {
+/** @param until the page ends with this revision, or a later one, when no more is pending then */
+async function fetchPage(what: string, consumer: Consumer, until: number): Promise<JsMsg[]> {
   return bucketRequest(what, async () => {
     const page: JsMsg[] = [];
     const messages = await consumer.fetch({ max_messages: PAGE, expires: PAGE_EXPIRES_MS });
     for await (const message of messages) {
       page.push(message);
       // Otherwise the last page would take as long as it may.
-      if (message.info.pending === 0) break;
+      if (message.info.pending === 0 && message.seq >= until) break;
     }
     return page;
   });

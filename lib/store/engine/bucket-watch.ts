@@ -2,6 +2,7 @@ import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { bucketRequest, isPassing } from './bucket-request.js';
 import { fullJitter } from './full-jitter.js';
+import { lastRevision } from './last-revision.js';
 import type { StoreConnection } from './store-connection.js';
 import type { StoredRevision } from './stored-entry.js';
 import { WatchSession, type WatchStart } from './watch-session.js';
@@ -34,7 +35,7 @@ export class BucketWatch {
   private last = 0;
   private resets = 0;
   private caughtUp = false;
-  /** Revision up to which the watch is catching up. */
+  /** The pattern's last revision at the start, by the leader: the watch has caught up when it has seen this one. */
   private target = 0;
   private created = '';
   private stopped = false;
@@ -124,16 +125,16 @@ export class BucketWatch {
     }
     this.created = stream.created;
     if (first && this.options.from === 'new') this.last = stream.state.last_seq;
-    this.target = stream.state.last_seq;
+    this.target = await lastRevision(this.connection, this.layout, this.options.pattern);
     const { session, pending } = await WatchSession.open(this.connection, this.layout, {
       filter: this.layout.subject(this.options.pattern),
       start: this.startOf(),
       onRevision: (key, revision, left) => this.receive(key, revision, left),
-      onIdle: () => this.reportCaughtUp(),
+      onIdle: () => this.lookForTarget(),
       onBroken: (reason) => this.restart(reason),
     });
     this.session = session;
-    if (pending === 0) this.reportCaughtUp();
+    if (pending === 0) this.reachedEnd();
   }
 
   private startOf(): WatchStart {
@@ -151,7 +152,28 @@ export class BucketWatch {
       this.last = revision.revision;
       this.options.onRevision(key, revision);
     }
-    if (pending === 0) this.reportCaughtUp();
+    if (pending === 0) this.reachedEnd();
+  }
+
+  /** Nothing more waits at the consumer. It may sit on a replica that is behind: there, the rest is about to come. */
+  private reachedEnd(): void {
+    if (this.last >= this.target) this.reportCaughtUp();
+  }
+
+  /** The consumer has nothing for a while: what is missing has been removed, or its replica is far behind. */
+  private lookForTarget(): void {
+    this.reachedEnd();
+    if (this.caughtUp || this.stopped) return;
+    lastRevision(this.connection, this.layout, this.options.pattern).then(
+      (revision) => {
+        this.target = Math.min(this.target, revision);
+        this.reachedEnd();
+      },
+      (error: unknown) => {
+        // The next heartbeat asks again, or its absence starts the watch again.
+        this.log.debug(`Watch of "${this.options.pattern}": ${(error as Error).message}`);
+      },
+    );
   }
 
   private reportCaughtUp(): void {
