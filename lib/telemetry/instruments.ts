@@ -24,6 +24,9 @@ export interface Instruments {
   readonly storeBatchSize: Histogram;
   readonly rateLimitDecisions: Counter;
   readonly rateLimitLeased: Counter;
+  readonly lockWait: Histogram;
+  readonly lockHold: Histogram;
+  readonly lockLosses: Counter;
 }
 
 // From half a millisecond, about one round trip to a near server, to the minutes that a handler may take.
@@ -133,6 +136,12 @@ function makeInstruments(meter: Meter): Instruments {
     rateLimitLeased: meter.createCounter('flow.rate_limit.leased', {
       description: 'Units that rate limiters took ahead.',
       unit: '{unit}',
+    }),
+    lockWait: meter.createHistogram('flow.lock.wait', seconds('Time from asking for a lease to having it.')),
+    lockHold: meter.createHistogram('flow.lock.hold', seconds('Time from having a lease to its end.')),
+    lockLosses: meter.createCounter('flow.lock.lost', {
+      description: 'Leases that ended before their holder gave them back.',
+      unit: '{lease}',
     }),
   };
 }

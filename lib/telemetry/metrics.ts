@@ -1,6 +1,7 @@
 import type { MeterProvider } from '@opentelemetry/api';
 import { Attribute } from './attributes.js';
 import { InstrumentSource, type Instruments } from './instruments.js';
+import { LockMeter } from './lock-meter.js';
 import { PublishMeter } from './publish-meter.js';
 import { PendingSums } from './pending-sum.js';
 import { RateLimitMeter } from './rate-limit-meter.js';
@@ -47,6 +48,11 @@ export class FlowMeter {
     return this.keep(new RateLimitMeter(this.source, { [Attribute.limiter]: name }));
   }
 
+  /** Meter of one lock. @param kind `Mutex`, `Semaphore` … */
+  lock(kind: string, name: string): LockMeter {
+    return this.keep(new LockMeter(this.source, { [Attribute.lockKind]: kind, [Attribute.lockName]: name }));
+  }
+
   /** Counts a change of the connection named `connection` to `status`. */
   connectionStatus(connection: string, status: string): void {
     this.source.get();
@@ -63,7 +69,7 @@ export class FlowMeter {
     this.source.close();
   }
 
-  private keep<M extends StepMeter | StoreMeter | RateLimitMeter>(meter: M): M {
+  private keep<M extends StepMeter | StoreMeter | RateLimitMeter | LockMeter>(meter: M): M {
     this.meters.push(meter);
     return meter;
   }
@@ -74,4 +80,4 @@ export class FlowMeter {
   }
 }
 
-export type { PublishMeter, RateLimitMeter, StepMeter, StoreMeter };
+export type { LockMeter, PublishMeter, RateLimitMeter, StepMeter, StoreMeter };

@@ -46,6 +46,15 @@ export interface StoreTarget {
   readonly key?: string;
 }
 
+/** What is waited for or held. */
+export interface LockTarget {
+  /** `Mutex`, `Semaphore` … */
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string;
+  readonly fencingToken?: number;
+}
+
 /** Work done inside a span. `span` is `undefined` when nothing traces. */
 export type Traced<T> = (span: Span | undefined) => Promise<T>;
 
@@ -122,6 +131,19 @@ export class FlowTracer {
   /** Whether an SDK is registered: then spans are made, and without it nothing is. */
   get isActive(): boolean {
     return this.activeTracer() !== undefined;
+  }
+
+  /** Internal span `<operation> <kind> <name>` around the wait for a lease (`acquire`), or what is done under it (`hold`). */
+  lock<T>(operation: 'acquire' | 'hold', target: LockTarget, fn: Traced<T>): Promise<T> {
+    const tracer = this.activeTracer();
+    if (tracer === undefined) return fn(undefined);
+    const parent = context.active();
+    const span = tracer.startSpan(
+      `${operation} ${target.kind} ${target.name}`,
+      { kind: SpanKind.INTERNAL, attributes: lockAttributes(target) },
+      parent,
+    );
+    return runInside(trace.setSpan(parent, span), span, fn);
   }
 
   /** The SDK's tracer; `undefined` as long as none is registered, so that no attributes are put together for nothing. */
@@ -207,5 +229,14 @@ function storeAttributes(operation: string, target: StoreTarget): Attributes {
     [Attribute.databaseOperation]: operation,
     [Attribute.databaseCollection]: target.bucket,
     [Attribute.storeKey]: target.key,
+  };
+}
+
+function lockAttributes({ kind, name, key, fencingToken }: LockTarget): Attributes {
+  return {
+    [Attribute.lockKind]: kind,
+    [Attribute.lockName]: name,
+    [Attribute.lockKey]: key,
+    [Attribute.fencingToken]: fencingToken,
   };
 }

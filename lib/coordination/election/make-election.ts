@@ -7,7 +7,13 @@ import { LeaderElection } from './leader-election.js';
 export function makeElection(room: CoordinationRoom, options: LeaderElectionOptions): LeaderElection {
   const { name, ttl } = resolveElection(options);
   const limits = { ttl, maxHold: undefined, onMaxHold: 'warn' } as const;
-  const what = `LeaderElection "${name}"`;
-  const space = makeLeaseSpace(room, { kind: 'election', name, what, limits, capacity: 1, places: 1 });
+  const space = makeLeaseSpace(room, {
+    kind: 'election',
+    name,
+    title: 'LeaderElection',
+    limits,
+    capacity: 1,
+    places: 1,
+  });
   return new LeaderElection(name, space, ttl, room.log);
 }

@@ -1,6 +1,7 @@
 import { describeThrown } from '../../common/describe-thrown.js';
 import type { Lease as LeaseRecord } from '../../codec/gen/flow/v1/lease_pb.js';
 import type { Log } from '../../common/log.js';
+import type { LockMeter } from '../../telemetry/metrics.js';
 import type { StoreKey } from '../../store/engine/store-key.js';
 import { BackgroundWork } from './background-work.js';
 import { HeldLease } from './held-lease.js';
@@ -23,6 +24,7 @@ export interface KeyLeasesParts {
   /** Of this process, for people who look at the table. */
   readonly owner: string;
   readonly log: Log;
+  readonly meter: LockMeter;
 }
 
 /**
@@ -188,7 +190,7 @@ export class KeyLeases {
   private give(request: LeaseRequest, record: LeaseRecord, revision: number, appliedAt?: number): void {
     this.placed.delete(request.id);
     if (request.settled) return this.leaveLater(request.id);
-    const { store, limits, log } = this.parts;
+    const { store, limits, log, meter } = this.parts;
     const { ttlMs } = request.options;
     // The server's clock may have been measured anew since; in no case is it ours for longer than it was asked for.
     const longest = appliedAt === undefined ? performance.now() + Math.min(ttlMs, CLAIM_MS) : appliedAt + ttlMs;
@@ -199,6 +201,8 @@ export class KeyLeases {
       return void this.enter(request);
     }
     const { id } = request;
+    const since = performance.now();
+    meter.waited(since - request.since);
     const lease = new HeldLease({
       key: this.key.parts.join('.'),
       what: this.what,
@@ -210,7 +214,8 @@ export class KeyLeases {
       log,
       renew: (signal) => this.renew(id, ttlMs, signal),
       leave: (signal) => this.leave(id, signal),
-      onEnd: () => {
+      onEnd: (outcome) => {
+        meter.held(performance.now() - since, outcome);
         this.held.delete(id);
         this.checkIdle();
       },

@@ -25,6 +25,8 @@ export class LeaseRequest {
   id = newLeaseId();
   /** Revision at which it stood in the stored line; `undefined` while it is not known to. */
   placedAt: number | undefined;
+  /** Performance clock. */
+  readonly since = performance.now();
   settled = false;
   private resolvePromise!: (lease: HeldLease | undefined) => void;
   private rejectPromise!: (error: unknown) => void;

@@ -1,5 +1,6 @@
 import { toMilliseconds } from '../../common/duration.js';
 import { ConfigurationError, ConnectionError } from '../../common/errors.js';
+import type { FlowTracer, LockTarget } from '../../telemetry/tracer.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import { KeySpace } from '../../store/engine/store-key.js';
@@ -13,7 +14,10 @@ import type { LeaseRequestOptions } from './lease-request.js';
 export interface LeaseSpaceParts extends KeyLeasesParts {
   /** For errors and the log: `Mutex "orders"`. */
   readonly what: string;
+  /** For spans. */
+  readonly target: Pick<LockTarget, 'kind' | 'name'>;
   readonly limits: ResolvedLease;
+  readonly tracer: FlowTracer;
 }
 
 /** The leases of all keys of one primitive, as this process has them. */
@@ -25,12 +29,9 @@ export class LeaseSpace {
   constructor(private readonly parts: LeaseSpaceParts) {}
 
   /** Waits for a lease, for as long as the options say. */
-  async acquire(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
-    const request = this.request(key, shared, options);
-    if (request.waitMs !== 0) return this.of(key).acquire(request);
-    const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });
-    if (lease === undefined) throw new LockTimeoutError(request.what, 0);
-    return lease;
+  acquire(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
+    const { tracer, target } = this.parts;
+    return tracer.lock('acquire', { ...target, key }, () => this.wait(key, shared, options));
   }
 
   /** A lease if there is one to have now. */
@@ -47,7 +48,9 @@ export class LeaseSpace {
   ): Promise<Awaited<T>> {
     const lease = await this.acquire(key, shared, options);
     try {
-      const result = await fn(lease);
+      const { tracer, target } = this.parts;
+      const { fencingToken } = lease;
+      const result = await tracer.lock('hold', { ...target, key, fencingToken }, async () => fn(lease));
       lease.signal.throwIfAborted();
       return result;
     } finally {
@@ -69,6 +72,14 @@ export class LeaseSpace {
   async close(): Promise<void> {
     this.closed = true;
     await Promise.all([...this.keys.values()].map((leases) => leases.close(this.closedError())));
+  }
+
+  private async wait(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
+    const request = this.request(key, shared, options);
+    if (request.waitMs !== 0) return this.of(key).acquire(request);
+    const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });
+    if (lease === undefined) throw new LockTimeoutError(request.what, 0);
+    return lease;
   }
 
   /** What was done under it is done: that others have to wait until the lease expires is no failure of that. */

@@ -10,8 +10,8 @@ import { LEASE_BUCKET_TTL_MS, type ResolvedLease } from './lease.options.js';
 export interface LeaseKind {
   readonly kind: CoordinationKind;
   readonly name: string;
-  /** For errors and the log: `Mutex "orders"`. */
-  readonly what: string;
+  /** For errors, the log and telemetry: `Mutex`. */
+  readonly title: string;
   readonly limits: ResolvedLease;
   /** Shared leases of a key that may be held at a time. */
   readonly capacity: number;
@@ -20,11 +20,15 @@ export interface LeaseKind {
 }
 
 /** Leases of one primitive; the bucket is made at the first use, or by `ready()`. */
-export function makeLeaseSpace(room: CoordinationRoom, { kind, name, capacity, ...rest }: LeaseKind): LeaseSpace {
+export function makeLeaseSpace(
+  room: CoordinationRoom,
+  { kind, title, name, capacity, ...rest }: LeaseKind,
+): LeaseSpace {
+  const what = `${title} "${name}"`;
   const options = {
     bucket: coordinationBucket(kind, name),
     schema: LeaseTableSchema,
-    description: `${rest.what} of nestjs-jetstream-flow`,
+    description: `${what} of nestjs-jetstream-flow`,
     ttl: LEASE_BUCKET_TTL_MS,
     // Leases are short, and others decide by what is stored: a write that was to be given up long ago must not come late.
     retry: { initial: 1, max: 50 },
@@ -33,6 +37,15 @@ export function makeLeaseSpace(room: CoordinationRoom, { kind, name, capacity, .
     const [clock, store] = await Promise.all([room.clock(), room.openStore(new LeaseTables(), options)]);
     return { clock, store };
   });
-  const { log, owner } = room;
-  return new LeaseSpace({ ...rest, store: new LeaseStore(open, capacity), owner, log });
+  const { log, tracer, meter } = room.environment;
+  return new LeaseSpace({
+    ...rest,
+    what,
+    target: { kind: title, name },
+    store: new LeaseStore(open, capacity),
+    owner: room.owner,
+    log,
+    tracer,
+    meter: meter.lock(title, name),
+  });
 }

@@ -6,6 +6,5 @@ import { resolveMutex, type MutexOptions } from './mutex.options.js';
 /** A mutex of this process. Make one per name: two would stand in line for each other. */
 export function makeMutex(room: CoordinationRoom, options: MutexOptions): Mutex {
   const { name, ...limits } = resolveMutex(options);
-  const what = `Mutex "${name}"`;
-  return new Mutex(name, makeLeaseSpace(room, { kind: 'lock', name, what, limits, capacity: 1, places: 1 }));
+  return new Mutex(name, makeLeaseSpace(room, { kind: 'lock', name, title: 'Mutex', limits, capacity: 1, places: 1 }));
 }

@@ -9,7 +9,13 @@ const PLACES = 16;
 /** A read-write lock of this process. Make one per name. */
 export function makeReadWriteLock(room: CoordinationRoom, options: ReadWriteLockOptions): ReadWriteLock {
   const { name, ...limits } = resolveReadWriteLock(options);
-  const what = `ReadWriteLock "${name}"`;
-  const space = makeLeaseSpace(room, { kind: 'rwlock', name, what, limits, capacity: Infinity, places: PLACES });
+  const space = makeLeaseSpace(room, {
+    kind: 'rwlock',
+    name,
+    title: 'ReadWriteLock',
+    limits,
+    capacity: Infinity,
+    places: PLACES,
+  });
   return new ReadWriteLock(name, space);
 }

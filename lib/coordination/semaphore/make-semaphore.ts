@@ -9,11 +9,10 @@ const MOST_PLACES = 16;
 /** A semaphore of this process. Make one per name. */
 export function makeSemaphore(room: CoordinationRoom, options: SemaphoreOptions): Semaphore {
   const { name, permits, ...limits } = resolveSemaphore(options);
-  const what = `Semaphore "${name}"`;
   const places = Math.min(permits, MOST_PLACES);
   return new Semaphore(
     name,
     permits,
-    makeLeaseSpace(room, { kind: 'semaphore', name, what, limits, capacity: permits, places }),
+    makeLeaseSpace(room, { kind: 'semaphore', name, title: 'Semaphore', limits, capacity: permits, places }),
   );
 }
