@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy, ReplayPolicy, type Consumer, type JsMsg } fro
 import { nanos, nuid } from '@nats-io/transport-node';
 import { ConnectionError } from '../../common/errors.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { ApiCode, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
+import { ApiCode, askBucket, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
 import { fullJitter } from './full-jitter.js';
 import { lastRevision } from './last-revision.js';
 import type { StoreConnection } from './store-connection.js';
@@ -89,7 +89,7 @@ async function* listOnce(
   const name = `list_${nuid.next()}`;
   let until = await lastRevision(connection, layout, options.pattern);
   if (until === 0) return;
-  const info = await bucketRequest(what, () =>
+  const info = await askBucket(connection, what, () =>
     manager.consumers.add(layout.stream, {
       name,
       filter_subject: layout.subject(options.pattern),

@@ -1,8 +1,7 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { bulkhead } from 'cockatiel';
-import { unlessLost } from '../../connection/unless-lost.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { bucketRequest } from './bucket-request.js';
+import { askBucket } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
@@ -38,12 +37,10 @@ export class BucketReader {
     const { manager } = this.connection;
     const direct = consistency === 'any' && this.allowsDirect;
     return this.limit.execute(() =>
-      bucketRequest(what, () =>
-        unlessLost(this.connection, what, () =>
-          direct
-            ? manager.direct.getMessage(this.layout.stream, query)
-            : manager.streams.getMessage(this.layout.stream, query),
-        ),
+      askBucket(this.connection, what, () =>
+        direct
+          ? manager.direct.getMessage(this.layout.stream, query)
+          : manager.streams.getMessage(this.layout.stream, query),
       ),
     );
   }

@@ -1,4 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
+import { unlessLost, type Losable } from '../../connection/unless-lost.js';
 import { ConnectionError, FlowError, JetStreamRequestError } from '../../common/errors.js';
 
 /** JetStream's error codes that the store tells apart. */
@@ -31,6 +32,11 @@ export async function bucketRequest<T>(what: string, request: () => Promise<T>):
       cause: error,
     });
   }
+}
+
+/** A {@link bucketRequest} that fails at once when the connection is lost, or is not there, instead of at its timeout. */
+export function askBucket<T>(connection: Losable, what: string, request: () => Promise<T>): Promise<T> {
+  return bucketRequest(what, () => unlessLost(connection, what, request));
 }
 
 /** Whether the request may succeed in a moment: the server was away, or has no leader right now. */

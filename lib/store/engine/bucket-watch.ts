@@ -1,6 +1,6 @@
 import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { bucketRequest, isPassing } from './bucket-request.js';
+import { askBucket, isPassing } from './bucket-request.js';
 import { fullJitter } from './full-jitter.js';
 import { lastRevision } from './last-revision.js';
 import type { StoreConnection } from './store-connection.js';
@@ -113,7 +113,7 @@ export class BucketWatch {
   }
 
   private async open(): Promise<void> {
-    const stream = await bucketRequest(`watch bucket "${this.layout.bucket}"`, () =>
+    const stream = await askBucket(this.connection, `watch bucket "${this.layout.bucket}"`, () =>
       this.connection.manager.streams.info(this.layout.stream),
     );
     const first = this.created === '';

@@ -1,5 +1,5 @@
 import type { BucketLayout } from './bucket-layout.js';
-import { bucketRequest } from './bucket-request.js';
+import { askBucket } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 
 /**
@@ -12,7 +12,7 @@ export async function lastRevision(
   pattern: string,
 ): Promise<number> {
   const last = { last_by_subj: layout.subject(pattern) };
-  const message = await bucketRequest(`look at "${pattern}" in bucket "${layout.bucket}"`, () =>
+  const message = await askBucket(connection, `look at "${pattern}" in bucket "${layout.bucket}"`, () =>
     connection.manager.streams.getMessage(layout.stream, last),
   );
   return message?.seq ?? 0;

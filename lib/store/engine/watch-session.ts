@@ -2,7 +2,7 @@ import { AckPolicy, DeliverPolicy, ReplayPolicy, type ConsumerConfig } from '@na
 import { createInbox, nanos, nuid, type Msg, type Subscription } from '@nats-io/transport-node';
 import { readDeliveryInfo } from '../../connection/delivery-info.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { ApiCode, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
+import { ApiCode, askBucket, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { toRevision, type StoredRevision } from './stored-entry.js';
 
@@ -60,7 +60,7 @@ export class WatchSession {
     const deliverSubject = createInbox(connection.inboxPrefix);
     const session = new WatchSession(connection, layout, options, deliverSubject);
     try {
-      const info = await bucketRequest(`watch bucket "${layout.bucket}"`, () =>
+      const info = await askBucket(connection, `watch bucket "${layout.bucket}"`, () =>
         connection.manager.consumers.add(layout.stream, consumerConfig(session.name, deliverSubject, options)),
       );
       return { session, pending: info.num_pending + info.delivered.consumer_seq };
