@@ -1,0 +1,23 @@
+import { Module } from '@nestjs/common';
+import { LoggerModule } from 'nestjs-pino';
+import { FlowModule, flowOptionsFromEnv } from 'nestjs-jetstream-flow';
+import { flowLogger } from 'nestjs-jetstream-flow/pino';
+import { DocumentsController } from './documents.controller.js';
+import { MAILS, PAGES, READS, TRANSLATIONS } from './limits.js';
+import { MailService } from './mail.service.js';
+import { MailsController } from './mails.controller.js';
+import { TranslationsController } from './translations.controller.js';
+
+@Module({
+  imports: [
+    LoggerModule.forRoot(
+      flowLogger({ pinoHttp: { level: process.env.LOG_LEVEL ?? 'info', redact: ['req.headers["x-api-key"]'] } }),
+    ),
+    // NATS_URL and its like say where the server is; without them it is the one on this machine.
+    FlowModule.forRoot({ name: 'rate-limited-api', ...flowOptionsFromEnv() }),
+    FlowModule.forFeature({ rateLimiters: [PAGES, READS, TRANSLATIONS, MAILS] }),
+  ],
+  controllers: [DocumentsController, TranslationsController, MailsController],
+  providers: [MailService],
+})
+export class AppModule {}
