@@ -9,10 +9,21 @@ import type { StepMessage } from './step-message.js';
 export class FirstRecord {
   private readonly flow: string;
   private readonly listening: readonly StepNode[];
+  private readonly hasSeveralEntries: boolean;
 
   constructor(graph: FlowGraph) {
     this.flow = graph.contract.name;
-    this.listening = [...graph.steps.values()].filter((node) => node.subjects.length > 0);
+    const nodes = [...graph.steps.values()];
+    this.listening = nodes.filter((node) => node.subjects.length > 0);
+    this.hasSeveralEntries = nodes.filter((node) => node.isEntry).length > 1;
+  }
+
+  /**
+   * Whether a message is counted in its run's record before anything follows from it. A client counts what it starts,
+   * at the same time; but where runs have further entries, the run may have ended by then, and would take no more.
+   */
+  isNeededFor({ source }: StepMessage): boolean {
+    return source === 'ingest' || (source === 'start' && this.hasSeveralEntries);
   }
 
   of(message: StepMessage): Run {

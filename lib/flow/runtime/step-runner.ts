@@ -102,7 +102,8 @@ export class StepRunner {
         if (delivery.attempt > this.node.maxDeliveries) {
           throw new DeliveriesExhaustedError(this.node.name, delivery.attempt);
         }
-        const arrival = this.tracked && message.source === 'ingest' ? this.recordArrival(message) : undefined;
+        const arrival =
+          this.tracked && this.services.first.isNeededFor(message) ? this.recordArrival(message) : undefined;
         const value = await this.call(message, message.input.value, lease);
         phase = 'commit';
         const unrecorded = arrival && (await arrival);
@@ -125,8 +126,8 @@ export class StepRunner {
   }
 
   /**
-   * A client that starts a run records it; an external message's run is recorded when it arrives, while the
-   * handler runs.
+   * A client that starts a run records it; where nobody has, or it may come too late, the run is recorded when the
+   * message arrives, while the handler runs.
    *
    * @returns the error, so that it is not lost when the handler fails first.
    */

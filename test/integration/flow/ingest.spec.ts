@@ -176,6 +176,13 @@ describe('external subjects', () => {
     await until(async () => (await run.result()) === 'started a', { what: 'the started order' });
     expect(await run.status()).toMatchObject({ state: 'completed', pending: 0 });
 
+    // A client that died, or has yet to count what it started.
+    await nats.streams.publish('two.web', { id: 'b' });
+    await until(async () => (await flows.run(TwoEntries, 'b').result().catch(String)) === 'web b', { what: 'b' });
+    await nats.streams.publish('flow.two_entries.start.b', { id: 'b' });
+    await until(async () => (await flows.run(TwoEntries, 'b').result()) === 'started b', { what: 'its start' });
+    expect(await flows.run(TwoEntries, 'b').status()).toMatchObject({ state: 'completed', pending: 0 });
+
     // The same entries again change nothing.
     await nats.streams.publish('two.web', { id: 'a' });
     await flows.start(TwoEntries, { id: 'a' }, { runId: 'a' });
@@ -184,7 +191,7 @@ describe('external subjects', () => {
       { what: 'the repeated order' },
     );
     expect(await run.status()).toMatchObject({ state: 'completed', pending: 0 });
-    const stored = await nats.streams.subjects('FLOW_two_entries', 'flow.two_entries.step.end.>');
+    const stored = await nats.streams.subjects('FLOW_two_entries', 'flow.two_entries.step.end.a.>');
     expect([...stored.keys()].toSorted()).toEqual(
       ['phone', 'started', 'web'].map((from) => `flow.two_entries.step.end.a.${from}`),
     );
