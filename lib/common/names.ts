@@ -198,7 +198,17 @@ export const CLOCK_SUBJECT = 'flow.clock';
 
 /** What the buckets of coordination are named after. */
 export type CoordinationKind =
-  'limit' | 'lock' | 'semaphore' | 'rwlock' | 'election' | 'waitgroup' | 'latch' | 'barrier' | 'counter' | 'ids';
+  | 'limit'
+  | 'rate'
+  | 'lock'
+  | 'semaphore'
+  | 'rwlock'
+  | 'election'
+  | 'waitgroup'
+  | 'latch'
+  | 'barrier'
+  | 'counter'
+  | 'ids';
 
 /** The bucket of a named limiter, mutex …: `flow_lock_orders`. */
 export function coordinationBucket(kind: CoordinationKind, name: string): string {

@@ -22,9 +22,9 @@ import { makeElection } from './election/make-election.js';
 import { makeMutex } from './mutex/make-mutex.js';
 import type { Mutex } from './mutex/mutex.js';
 import type { MutexOptions } from './mutex/mutex.options.js';
-import { makeRateLimiter } from './rate-limiter/make-rate-limiter.js';
+import { buildRateLimiter, makeRateLimiter } from './rate-limiter/make-rate-limiter.js';
 import type { RateLimiter } from './rate-limiter/rate-limiter.js';
-import type { RateLimiterOptions } from './rate-limiter/rate-limiter.options.js';
+import type { RateLimiterOptions, ResolvedRateLimiter } from './rate-limiter/rate-limiter.options.js';
 import { makeReadWriteLock } from './read-write-lock/make-read-write-lock.js';
 import type { ReadWriteLock } from './read-write-lock/read-write-lock.js';
 import type { ReadWriteLockOptions } from './read-write-lock/read-write-lock.options.js';
@@ -141,6 +141,11 @@ export class Coordination {
   async leaveElections(): Promise<void> {
     this.standing = false;
     await Promise.all([...this.elections].map((election) => election.close()));
+  }
+
+  /** @internal The limiter of a flow's step, in a bucket of its own. */
+  stepRateLimiter(resolved: ResolvedRateLimiter, bucket: string): RateLimiter {
+    return this.share('Rate of step', resolved.name, resolved, () => buildRateLimiter(this.room, resolved, bucket));
   }
 
   /** Gives back what is held, ends what waits, and resolves when the server has it. Called by the module. */

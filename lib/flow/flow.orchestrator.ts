@@ -8,6 +8,7 @@ import type {
 } from '@nestjs/common';
 import { ConfigurationError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
+import type { Coordination } from '../coordination/coordination.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
 import type { FlowTracer } from '../telemetry/tracer.js';
@@ -31,6 +32,7 @@ export interface OrchestratorParts {
   readonly options: ResolvedFlowRuntimeOptions;
   readonly connection: FlowConnection;
   readonly streams: FlowStreams;
+  readonly coordination: Coordination;
   readonly resources: FlowResources;
   readonly explorer: FlowExplorer;
   readonly handlers: StepHandlerFactory;
@@ -133,12 +135,13 @@ export class FlowOrchestrator
   }
 
   private async start(plans: readonly FlowPlan<DiscoveredStep>[]): Promise<void> {
-    const { options, connection, streams, handlers, tracer, meter, log } = this.parts;
+    const { options, connection, streams, coordination, handlers, tracer, meter, log } = this.parts;
     await streams.provisionShared();
     await this.pause.start();
     const host = {
       connection,
       streams,
+      coordination,
       pause: this.pause,
       processGate: new InFlightGate(options.maxInFlight),
       provision: options.provision,

@@ -102,11 +102,16 @@ export class ServerClock {
     this.stopListening();
   }
 
+  private isClosed(): boolean {
+    return this.closed;
+  }
+
   private async measureAgain(): Promise<void> {
-    if (this.closed || this.connection.status !== 'connected') return;
+    if (this.isClosed() || this.connection.status !== 'connected') return;
     try {
       this.best = await measure(this.connection);
     } catch (error) {
+      if (this.isClosed()) return;
       this.log.warn(`The server's clock could not be measured, the last measurement stays: ${describeThrown(error)}`);
     }
   }

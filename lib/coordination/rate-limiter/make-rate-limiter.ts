@@ -20,6 +20,11 @@ const EXPIRY_MARGIN_MS = 5_000;
  */
 export function makeRateLimiter(room: CoordinationRoom, options: RateLimiterOptions): RateLimiter {
   const resolved = resolveRateLimiter(options);
+  return buildRateLimiter(room, resolved, coordinationBucket('limit', resolved.name));
+}
+
+/** A rate limiter by options that are checked, in a bucket of any name. */
+export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateLimiter, bucket: string): RateLimiter {
   const { name, limits, lease, timeoutMs, blockedKeys } = resolved;
   const { connection, tracer, meter: meters } = room.environment;
   const quota = quotaOf(resolved);
@@ -29,7 +34,7 @@ export function makeRateLimiter(room: CoordinationRoom, options: RateLimiterOpti
   const open = lazily(async () => {
     const clock = await room.clock();
     const store = await room.openStore(new RateLimitStates(), {
-      bucket: coordinationBucket('limit', name),
+      bucket,
       schema: RateLimitStateSchema,
       description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
       ttl: Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS),

@@ -92,7 +92,8 @@ export interface ResolvedRateLimiter {
 }
 
 const count = z.int().min(1);
-const ruleFields = {
+/** Fields of {@link RateLimitRule}, for schemas that have others beside; check the whole with {@link checkRule}. */
+export const ruleFields = {
   limit: count,
   window: durationSchema.refine((window) => window >= 1, { error: 'is shorter than a millisecond' }),
   algorithm: z.enum(['gcra', 'fixed-window', 'sliding-window', 'sliding-log']).default('gcra'),
@@ -113,6 +114,7 @@ const settingFields = {
   blockedKeys: count.default(10_000),
 };
 
+/** A rule whose fields are checked. */
 type Rule = z.output<z.ZodObject<typeof ruleFields>>;
 
 const ruleSchema = z.strictObject(ruleFields).superRefine(checkRule);
@@ -170,11 +172,13 @@ function longestHold(limits: readonly Limit[]): number {
   return Math.min(1_000, ...holds);
 }
 
-function toLimit({ limit, window, algorithm, burst }: Rule, name: string): Limit {
+/** A checked rule as a limit. */
+export function toLimit({ limit, window, algorithm, burst }: Rule, name: string): Limit {
   return { name, algorithm, limit, windowMs: window, burst: burst ?? limit };
 }
 
-function checkRule({ algorithm, burst, limit }: Rule, context: z.RefinementCtx): void {
+/** What one field of a rule means for another. */
+export function checkRule({ algorithm, burst, limit }: Rule, context: z.RefinementCtx): void {
   const add = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
   if (burst !== undefined && algorithm !== 'gcra') add('burst', `is of "gcra" only, not of "${algorithm}"`);
   if (algorithm === 'sliding-log' && limit > LONGEST_LOG)

@@ -3,6 +3,7 @@ import type { Duration } from '../../common/duration.js';
 import type { FlowContract } from '../contract.js';
 import type { FlowMessage } from '../flow-context.js';
 import type { RetryPolicy } from '../retry-policy.js';
+import type { StepRateOptions } from '../step-rate.options.js';
 
 /**
  * Options of `@FlowStep`. A step with `after` gets what those steps return; a step with `subject` gets external
@@ -53,4 +54,10 @@ export interface FlowStepOptions<I extends MessageSchema = MessageSchema, O exte
   readonly ack?: 'single' | 'double';
   /** Deliveries after which the message goes to the dead letters, crashes and shutdowns included. @default the retry policy's attempts + 20 */
   readonly maxDeliveries?: number;
+  /**
+   * How many messages the step may begin per window, over all instances: `{ limit: 100, window: '1s' }`; with `key`, so many of each
+   * key. Messages that wait for their turn are held, which costs them no attempt. Attempts count like messages.
+   * @default no limit
+   */
+  readonly rate?: StepRateOptions<MessageOf<I>>;
 }

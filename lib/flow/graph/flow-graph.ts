@@ -75,7 +75,7 @@ function connect(
 }
 
 function openNode({ name, where, options }: StepDefinition, schema: StepSchemas, acceptsStart: boolean): OpenNode {
-  const { retry, timeoutMs, concurrency, ackWaitMs, ack, maxDeliveries, runId } = options;
+  const { retry, timeoutMs, concurrency, ackWaitMs, ack, maxDeliveries, runId, rate } = options;
   return {
     name,
     where,
@@ -95,5 +95,6 @@ function openNode({ name, where, options }: StepDefinition, schema: StepSchemas,
     ack,
     maxDeliveries,
     ...(runId === undefined ? {} : { runId }),
+    ...(rate === undefined ? {} : { rate }),
   };
 }

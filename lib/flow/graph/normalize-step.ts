@@ -7,6 +7,7 @@ import type { FlowContract } from '../contract.js';
 import type { FlowMessage } from '../flow-context.js';
 import { messageSchemaOption } from '../message-schema.option.js';
 import { DEFAULT_RETRY, type RetryPolicy } from '../retry-policy.js';
+import { stepRateSchema, toRateSettings } from '../step-rate.options.js';
 import type { DeclaredStep } from './declared-step.js';
 import type { StepDefinition, StepSettings } from './step-definition.js';
 
@@ -54,6 +55,7 @@ const optionsSchema = z.strictObject({
     .prefault('30s'),
   ack: z.enum(['single', 'double']).default('single'),
   maxDeliveries: z.int().min(1).optional(),
+  rate: stepRateSchema.optional(),
 });
 
 type ParsedOptions = z.output<typeof optionsSchema>;
@@ -119,6 +121,7 @@ function toSettings(options: ParsedOptions): StepSettings {
     ackWaitMs: options.ackWait,
     ack: options.ack,
     maxDeliveries: options.maxDeliveries ?? retry.attempts + DELIVERIES_BEYOND_ATTEMPTS,
+    ...(options.rate === undefined ? {} : { rate: toRateSettings(options.rate) }),
     ...(when === undefined ? {} : { when }),
     ...(runId === undefined ? {} : { runId }),
     ...(input === undefined ? {} : { input }),

@@ -1,4 +1,5 @@
 import type { MessageSchema } from '../../codec/message-schema.js';
+import type { StepRateSettings } from '../step-rate.options.js';
 import type { FlowContract } from '../contract.js';
 import type { FlowMessage } from '../flow-context.js';
 import type { RetryPolicy } from '../retry-policy.js';
@@ -19,6 +20,7 @@ export interface StepSettings {
   readonly ackWaitMs: number;
   readonly ack: 'single' | 'double';
   readonly maxDeliveries: number;
+  readonly rate?: StepRateSettings;
 }
 
 /** One declared step of a flow, ready for the graph. */

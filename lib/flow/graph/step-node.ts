@@ -1,6 +1,7 @@
 import type { MessageCodec } from '../../codec/message-codec.js';
 import type { FlowMessage } from '../flow-context.js';
 import type { RetryPolicy } from '../retry-policy.js';
+import type { StepRateSettings } from '../step-rate.options.js';
 
 /** A way from one step to the next. */
 export interface Route {
@@ -39,6 +40,8 @@ export interface StepNode {
   readonly ackWaitMs: number;
   readonly ack: 'single' | 'double';
   readonly maxDeliveries: number;
+  /** How many messages may begin per window, over all instances. */
+  readonly rate?: StepRateSettings;
   /** Run id of an external message; only on steps with subjects. */
   readonly runId?: (input: unknown, message: FlowMessage) => string;
 }

@@ -2,6 +2,7 @@ import { ConfigurationError, RunCancelledError } from '../../common/errors.js';
 import { FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
+import type { Coordination } from '../../coordination/coordination.js';
 import type { ProvisionMode } from '../../stream/provision.js';
 import type { FlowMeter } from '../../telemetry/metrics.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
@@ -19,6 +20,7 @@ import type { InFlightGate } from './in-flight-gate.js';
 import { FirstRecord } from './first-record.js';
 import { MessageSender } from './message-sender.js';
 import { StepCommit } from './step-commit.js';
+import { StepRate } from './step-rate.js';
 import { StepRunner, type FlowServices } from './step-runner.js';
 import { StepSources } from './step-sources.js';
 import { StepWorker, type StepSource } from './step-worker.js';
@@ -27,6 +29,7 @@ import { StepWorker, type StepSource } from './step-worker.js';
 export interface FlowHost {
   readonly connection: FlowConnection;
   readonly streams: FlowStreams;
+  readonly coordination: Coordination;
   readonly pause: PauseControl;
   readonly processGate: InFlightGate;
   readonly provision: ProvisionMode;
@@ -74,7 +77,8 @@ export class FlowRuntime {
     this.fedBy = sources.flat();
     await reportForgotten(connection, this.names, this.fedBy, log);
     const services = this.createServices();
-    this.workers = nodes.map((node, at) => this.createWorker(node, sources[at] ?? [], services));
+    const rates = await Promise.all(nodes.map((node) => this.createRate(node)));
+    this.workers = nodes.map((node, at) => this.createWorker(node, sources[at] ?? [], services, rates[at]));
   }
 
   /** Begins to pull. Needs {@link provision} first. */
@@ -127,13 +131,25 @@ export class FlowRuntime {
     };
   }
 
-  private createWorker(node: StepNode, sources: readonly StepSource[], services: FlowServices): StepWorker {
+  private async createRate(node: StepNode): Promise<StepRate | undefined> {
+    const { coordination, log } = this.host;
+    const rate = StepRate.of(this.graph.contract.name, node, coordination, log);
+    await rate?.ready();
+    return rate;
+  }
+
+  private createWorker(
+    node: StepNode,
+    sources: readonly StepSource[],
+    services: FlowServices,
+    rate: StepRate | undefined,
+  ): StepWorker {
     const handler = this.handlers.get(node.name);
     if (handler === undefined) {
       throw new ConfigurationError(`Flow "${this.graph.contract.name}"`, [`Step "${node.name}" has no handler.`]);
     }
     const { connection, processGate, log } = this.host;
-    return new StepWorker(connection, node, sources, new StepRunner(node, handler, services), processGate, log);
+    return new StepWorker(connection, node, sources, new StepRunner(node, handler, services), processGate, log, rate);
   }
 
   private giveUpRun(runId: string): void {

@@ -8,6 +8,7 @@ import type { StepNode } from '../graph/step-node.js';
 import { InFlightGate } from './in-flight-gate.js';
 import { LeaseKeeper, type Lease } from './lease-keeper.js';
 import type { MessageSource } from './step-message.js';
+import type { StepRate } from './step-rate.js';
 import type { StepRunner } from './step-runner.js';
 
 const DEFECT_RETRY_MS = 1_000;
@@ -43,6 +44,7 @@ export class StepWorker {
     private readonly runner: StepRunner,
     private readonly processGate: InFlightGate,
     private readonly log: Log,
+    private readonly rate?: StepRate,
   ) {
     this.gate = new InFlightGate(node.concurrency);
     this.leases = new LeaseKeeper(node.ackWaitMs);
@@ -50,7 +52,7 @@ export class StepWorker {
       const consumer: PullConsumer = new PullConsumer(connection, {
         stream: source.stream,
         consumer: source.consumer,
-        maxInFlight: node.concurrency,
+        maxInFlight: node.concurrency + (rate?.waiting ?? 0),
         onMessage: (delivery) => this.hold(delivery, source.kind, consumer),
         onError: (error) => this.log.error(`Step "${node.name}": ${error.message}`, error.stack),
         ...(source.recreate && { recreate: source.recreate }),
@@ -94,6 +96,7 @@ export class StepWorker {
     // First, so that what is handed back does not come straight here again.
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     for (const lease of this.waiting) lease.delivery.nak(0);
+    this.rate?.stop();
     await this.empty();
     deadline.removeEventListener('abort', interrupt);
     this.leases.close();
@@ -121,13 +124,42 @@ export class StepWorker {
       if (this.held === 0) this.onEmpty?.();
     };
     // Nothing waits as long as there are places: no promise, no microtask before the handler.
-    const work = this.gate.tryEnter() ? this.workInside(lease, kind) : this.workLater(lease, kind);
+    const work = this.work(lease, kind);
     work.then(release, (error: unknown) => {
       // The runner answers for its own failures: this is a defect of ours, and the message must survive it.
       this.log.error(`Step "${this.node.name}" lost its way with a message: ${describeThrown(error)}`);
       delivery.nak(DEFECT_RETRY_MS);
       release();
     });
+  }
+
+  private work(lease: Lease, kind: MessageSource): Promise<void> {
+    if (this.rate !== undefined) return this.workInTime(this.rate, lease, kind);
+    return this.gate.tryEnter() ? this.workInside(lease, kind) : this.workLater(lease, kind);
+  }
+
+  /** When the step's rate allows it. A message without a key of its own keeps its place meanwhile: all others wait as well. */
+  private async workInTime(rate: StepRate, lease: Lease, kind: MessageSource): Promise<void> {
+    this.waiting.add(lease);
+    try {
+      if (rate.byKey) await rate.waitByKey(lease.delivery, kind, () => this.gate.enter());
+      else await this.enterInTime(rate, lease);
+    } catch (error) {
+      if (!this.stopping) throw error;
+      lease.delivery.nak(0);
+      return;
+    }
+    return this.workInside(lease, kind);
+  }
+
+  private async enterInTime(rate: StepRate, { delivery }: Lease): Promise<void> {
+    await this.gate.enter();
+    try {
+      await rate.wait(delivery);
+    } catch (error) {
+      this.gate.leave();
+      throw error;
+    }
   }
 
   private async workLater(lease: Lease, kind: MessageSource): Promise<void> {
