@@ -26,7 +26,23 @@ export function unlessLost<T>(connection: Losable, what: string, ask: () => Prom
       lost();
       return;
     }
+    let asked: Promise<T>;
+    try {
+      asked = ask();
+    } catch (error) {
+      stopListening();
+      throw error;
+    }
     // What an abandoned request comes to, at its timeout, is told to nobody.
-    new Promise<T>((answered) => answered(ask())).then(resolve, reject).finally(stopListening);
+    asked.then(
+      (answer) => {
+        stopListening();
+        resolve(answer);
+      },
+      (error: Error) => {
+        stopListening();
+        reject(error);
+      },
+    );
   });
 }

@@ -5,7 +5,10 @@ import { askBucket } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
-/** Requests on the way at a time; more wait. Beyond this the server only answers later, and clients time out. */
+/**
+ * Requests on the way at a time; more wait. Beyond this the server only answers later, and clients time out. The first half
+ * goes without the bulkhead, which costs half as much as a read.
+ */
 const MAX_REQUESTS = 256;
 
 /** Who may answer a read: the stream's leader, or any replica (faster, may be stale on replicated buckets). */
@@ -13,7 +16,8 @@ export type Consistency = 'leader' | 'any';
 
 /** Reads single entries of one bucket. */
 export class BucketReader {
-  private readonly limit = bulkhead(MAX_REQUESTS, Number.MAX_SAFE_INTEGER);
+  private readonly limit = bulkhead(MAX_REQUESTS / 2, Number.MAX_SAFE_INTEGER);
+  private free = MAX_REQUESTS / 2;
 
   constructor(
     private readonly connection: StoreConnection,
@@ -36,19 +40,29 @@ export class BucketReader {
   private get(what: string, query: { last_by_subj: string }, consistency: Consistency): Promise<StoredMsg | null> {
     const { manager } = this.connection;
     const direct = consistency === 'any' && this.allowsDirect;
-    return this.limit.execute(() =>
+    const ask = (): Promise<StoredMsg | null> =>
       askBucket(this.connection, what, () =>
         direct
           ? manager.direct.getMessage(this.layout.stream, query)
           : manager.streams.getMessage(this.layout.stream, query),
-      ),
-    );
+      );
+    return this.free > 0 ? this.freely(ask) : this.limit.execute(ask);
+  }
+
+  private async freely<T>(ask: () => Promise<T>): Promise<T> {
+    this.free -= 1;
+    try {
+      return await ask();
+    } finally {
+      this.free += 1;
+    }
   }
 
   private toEntry(message: StoredMsg | null): ReadEntry {
     if (message === null) return ABSENT;
-    const where = `Bucket "${this.layout.bucket}", key "${this.layout.keyOf(message.subject)}", revision ${message.seq}`;
-    const { seq: sequence, data, time, header: headers } = message;
+    const { seq: sequence, data, time, header: headers, subject } = message;
+    const where = (): string =>
+      `Bucket "${this.layout.bucket}", key "${this.layout.keyOf(subject)}", revision ${sequence}`;
     return toStoredEntry(where, { sequence, data, time, headers });
   }
 }

@@ -1,4 +1,4 @@
-import { ApiCode, callApi, isApiError } from '../../connection/jetstream-api.js';
+import { ApiCode, toFlowError } from '../../connection/jetstream-api.js';
 import { unlessLost, type Losable } from '../../connection/unless-lost.js';
 import { JetStreamRequestError } from '../../common/errors.js';
 
@@ -10,10 +10,11 @@ export { ApiCode, isApiError as isRefusal, isPassing } from '../../connection/je
  */
 export async function bucketRequest<T>(what: string, request: () => Promise<T>): Promise<T> {
   try {
-    return await callApi(what, request);
-  } catch (error) {
-    if (!isApiError(error, ApiCode.streamNotFound)) throw error;
-    const { message, apiCode, cause } = error as JetStreamRequestError;
+    return await request();
+  } catch (thrown) {
+    const error = toFlowError(what, thrown);
+    if (!(error instanceof JetStreamRequestError) || error.apiCode !== ApiCode.streamNotFound) throw error;
+    const { message, apiCode, cause } = error;
     throw new JetStreamRequestError(`${message} Is the bucket deleted, or not provisioned yet?`, apiCode, { cause });
   }
 }

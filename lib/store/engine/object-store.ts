@@ -136,7 +136,7 @@ export class ObjectStore<R extends AnyKvReducer> {
     const { revision, data, created, schemaVersion } = await this.parts.observe('read', storeKey.text, () =>
       this.parts.untilAnswered(
         () => reader.latest(storeKey.text, options.consistency),
-        `read of "${storeKey.text}"`,
+        () => `read of "${storeKey.text}"`,
         options.signal,
       ),
     );

@@ -129,17 +129,17 @@ export class StoreParts<R extends AnyKvReducer> {
   }
 
   /** The outcome of a read, repeated while the server is away, for as long as an operation may take. */
-  async untilAnswered<T>(read: () => Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
+  async untilAnswered<T>(read: () => Promise<T>, what: () => string, signal: AbortSignal | undefined): Promise<T> {
     const { queue, backoff } = this.init.settings;
     const deadline = performance.now() + queue.timeoutMs;
-    const pause = fullJitter(backoff, signal);
+    let pause: (() => Promise<void>) | undefined;
     for (;;) {
       try {
-        return await orAborted(read(), what, signal);
+        return await (signal === undefined ? read() : orAborted(read(), what, signal));
       } catch (error) {
         if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
         this.meter.retry();
-        await pause();
+        await (pause ??= fullJitter(backoff, signal))();
       }
     }
   }

@@ -73,20 +73,18 @@ export function toRevision(message: BucketMessage): StoredRevision {
  * @param where names the entry in errors
  * @throws DecodeError when the headers that only this library writes are damaged.
  */
-export function toStoredEntry(where: string, message: BucketMessage): ReadEntry {
-  return {
-    ...toRevision(message),
-    applied: parseApplied(where, message.headers),
-    writers: WriterMarks.parse(message.headers?.get(FlowHeader.writers) ?? ''),
-  };
+export function toStoredEntry(where: () => string, message: BucketMessage): ReadEntry {
+  const { revision, data, created, schemaVersion } = toRevision(message);
+  const writers = WriterMarks.parse(message.headers?.get(FlowHeader.writers) ?? '');
+  return { revision, data, created, schemaVersion, applied: parseApplied(where, message.headers), writers };
 }
 
-function parseApplied(where: string, headers: HeaderSource | undefined): AppliedKeys {
+function parseApplied(where: () => string, headers: HeaderSource | undefined): AppliedKeys {
   const hashes = headers?.get(FlowHeader.applied) ?? '';
   if (hashes === '') return AppliedKeys.NONE;
   try {
     return AppliedKeys.parse(hashes, headers?.get(FlowHeader.appliedAt) ?? '');
   } catch (error) {
-    throw new DecodeError(`${where}: ${(error as Error).message}`, { cause: error });
+    throw new DecodeError(`${where()}: ${(error as Error).message}`, { cause: error });
   }
 }
