@@ -33,16 +33,8 @@ export function unlessLost<T>(connection: Losable, what: string, ask: () => Prom
       stopListening();
       throw error;
     }
+    asked.then(stopListening, stopListening);
     // What an abandoned request comes to, at its timeout, is told to nobody.
-    asked.then(
-      (answer) => {
-        stopListening();
-        resolve(answer);
-      },
-      (error: Error) => {
-        stopListening();
-        reject(error);
-      },
-    );
+    asked.then(resolve, reject);
   });
 }
