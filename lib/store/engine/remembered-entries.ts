@@ -69,6 +69,12 @@ export class RememberedEntries {
     });
   }
 
+  /** Whether an entry is remembered as it was before `revision`. */
+  isBehind(key: string, revision: number): boolean {
+    const known = this.cache.peek(key)?.revision;
+    return known !== undefined && known < revision;
+  }
+
   forget(key: string): void {
     this.cache.delete(key);
   }

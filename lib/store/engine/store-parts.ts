@@ -1,5 +1,5 @@
 import type { StreamState } from '@nats-io/jetstream';
-import { ConnectionError } from '../../common/errors.js';
+import { ConnectionError, DecodeError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
@@ -21,7 +21,7 @@ import type { RunningWatch } from './shared-watch.js';
 import { SharedWatches } from './shared-watches.js';
 import type { StateCodec } from './state-codec.js';
 import type { StoreConnection } from './store-connection.js';
-import { ABSENT, type StoredEntry } from './stored-entry.js';
+import { ABSENT, toStoredEntry, type StoredEntry, type StoredRevision } from './stored-entry.js';
 import { KeySpace } from './store-key.js';
 import { Transactions } from './transactions.js';
 
@@ -37,6 +37,8 @@ export interface StorePartsInit<R extends AnyKvReducer> {
   readonly tracer: FlowTracer;
   readonly meters: FlowMeter;
 }
+
+const EMPTY = new Uint8Array(0);
 
 /** The parts of one `ObjectStore`, wired. */
 export class StoreParts<R extends AnyKvReducer> {
@@ -149,7 +151,24 @@ export class StoreParts<R extends AnyKvReducer> {
   }
 
   startWatch(options: BucketWatchOptions): Promise<RunningWatch> {
-    return this.shared.start(options);
+    const onRevision = (key: string, revision: StoredRevision): void => {
+      this.refresh(key, revision);
+      options.onRevision(key, revision);
+    };
+    return this.shared.start({ ...options, onRevision });
+  }
+
+  /** A watch tells what others have written: the next update here begins with that, and does not lose against it. */
+  private refresh(key: string, { revision, data = EMPTY, created: time, headers }: StoredRevision): void {
+    if (!this.remembered.isBehind(key, revision)) return;
+    const where = (): string => `Bucket "${this.layout.bucket}", key "${key}", revision ${revision}`;
+    try {
+      this.remembered.set(key, toStoredEntry(where, { sequence: revision, data, time, headers }));
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      // The update that reads it hears of it.
+      this.remembered.forget(key);
+    }
   }
 
   /** Registers an open watch, to be ended with the store. @returns a function that takes it out. */

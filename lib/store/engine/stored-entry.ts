@@ -19,16 +19,18 @@ export interface StoredRevision {
   readonly created: Date;
   /** Version of the schema it was written with; 0 when the entry does not say. */
   readonly schemaVersion: number;
+  /** As a watch told it. */
+  readonly headers?: HeaderSource | undefined;
 }
 
 /** What the next write of a key is based on: a revision without its time, with what the store keeps beside the value. */
-export interface StoredEntry extends Omit<StoredRevision, 'created'> {
+export interface StoredEntry extends Omit<StoredRevision, 'created' | 'headers'> {
   readonly applied: AppliedKeys;
   readonly writers: WriterMarks;
 }
 
 /** An entry as it was read. */
-export interface ReadEntry extends StoredEntry, StoredRevision {}
+export interface ReadEntry extends StoredEntry, Omit<StoredRevision, 'headers'> {}
 
 /** A message of a bucket's stream, however it was read. */
 export interface BucketMessage {

@@ -107,8 +107,9 @@ export class WatchSession {
     const key = this.layout.keyOf(message.subject);
     // The client reuses its receive buffer; the revision is kept.
     const data = message.data.slice();
-    const revision = toRevision({ sequence: streamSequence, data, time: new Date(timeMs), headers: message.headers });
-    this.options.onRevision(key, revision, pending);
+    const { headers } = message;
+    const revision = toRevision({ sequence: streamSequence, data, time: new Date(timeMs), headers });
+    this.options.onRevision(key, { ...revision, headers }, pending);
   }
 
   private control(message: Msg): void {
