@@ -21,7 +21,7 @@ export default defineConfig({
     // Tests import the package by its public name, as users do.
     alias: [
       { find: /^nestjs-jetstream-flow$/, replacement: lib('index.ts') },
-      { find: /^nestjs-jetstream-flow\/(testing|pino|opentelemetry)$/, replacement: lib('$1/index.ts') },
+      { find: /^nestjs-jetstream-flow\/(testing|pino|opentelemetry|throttler)$/, replacement: lib('$1/index.ts') },
     ],
   },
   test: {

@@ -86,6 +86,12 @@ module.exports = {
       to: { path: packages('nestjs-pino|pino|pino-http') },
     },
     {
+      name: 'optional-throttler',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/throttler/' },
+      to: { path: packages('@nestjs/throttler') },
+    },
+    {
       name: 'optional-opentelemetry-sdk',
       comment: 'The library itself needs the API only.',
       severity: 'error',

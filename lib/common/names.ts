@@ -200,6 +200,7 @@ export const CLOCK_SUBJECT = 'flow.clock';
 export type CoordinationKind =
   | 'limit'
   | 'rate'
+  | 'throttler'
   | 'lock'
   | 'semaphore'
   | 'rwlock'

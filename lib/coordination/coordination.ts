@@ -19,6 +19,7 @@ import { makeIdGenerator } from './id-generator/make-id-generator.js';
 import type { LeaderElectionOptions } from './election/election.options.js';
 import type { LeaderElection } from './election/leader-election.js';
 import { makeElection } from './election/make-election.js';
+import { lazily } from './lazily.js';
 import { makeMutex } from './mutex/make-mutex.js';
 import type { Mutex } from './mutex/mutex.js';
 import type { MutexOptions } from './mutex/mutex.options.js';
@@ -141,6 +142,11 @@ export class Coordination {
   async leaveElections(): Promise<void> {
     this.standing = false;
     await Promise.all([...this.elections].map((election) => election.close()));
+  }
+
+  /** @internal For adapters: makes something of their own on what all of this shares, at the first call. */
+  open<T>(make: (room: CoordinationRoom) => Promise<T>): () => Promise<T> {
+    return lazily(() => make(this.room));
   }
 
   /** @internal The limiter of a flow's step, in a bucket of its own. */

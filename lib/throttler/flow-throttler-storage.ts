@@ -1,0 +1,139 @@
+import { create } from '@bufbuild/protobuf';
+import type { ThrottlerStorage } from '@nestjs/throttler';
+import { LRUCache } from 'lru-cache';
+import { ThrottlerStateSchema, type ThrottlerState } from '../codec/gen/flow/v1/throttler_pb.js';
+import { ConfigurationError, ConnectionError, FlowError } from '../common/errors.js';
+import { coordinationBucket } from '../common/names.js';
+import type { Coordination } from '../coordination/coordination.js';
+import { limiterKey } from '../coordination/rate-limiter/limiter-key.js';
+import {
+  resolveThrottlerStorage,
+  type FlowThrottlerStorageOptions,
+  type ResolvedThrottlerStorage,
+} from './flow-throttler-storage.options.js';
+import { throttle, type Hit, type Throttled, type ThrottlerRecord } from './throttle.js';
+import { openThrottlerRoom, type ThrottlerRoom } from './throttler-room.js';
+
+/** Until when a key stays blocked, and what it is told. */
+interface Blocked {
+  readonly untilMs: number;
+  readonly windowEndsMs: number;
+  readonly totalHits: number;
+  readonly limit: number;
+  readonly blockMs: number;
+}
+
+/**
+ * A storage for `@nestjs/throttler` that all instances of an application share, on the server that its flows run on. Counts as the
+ * throttler's own storage does, and one request after the other for each key: of a flood of concurrent requests, no more than the limit
+ * pass. A key that is known to be blocked is answered without a round trip, and idle keys expire.
+ *
+ * @example
+ * ThrottlerModule.forRootAsync({
+ *   inject: [Coordination],
+ *   useFactory: (coordination: Coordination) => ({
+ *     throttlers: [{ ttl: seconds(60), limit: 10 }],
+ *     storage: new FlowThrottlerStorage(coordination),
+ *   }),
+ * })
+ */
+export class FlowThrottlerStorage implements ThrottlerStorage {
+  private readonly options: ResolvedThrottlerStorage;
+  private readonly open: () => Promise<ThrottlerRoom>;
+  private readonly blocked: LRUCache<string, Blocked>;
+  private room: ThrottlerRoom | undefined;
+
+  /**
+   * @param coordination of the connection that hits are counted on
+   * @throws ConfigurationError when the options have problems, all of them at once.
+   */
+  constructor(coordination: Coordination, options: FlowThrottlerStorageOptions = {}) {
+    this.options = resolveThrottlerStorage(options);
+    this.blocked = new LRUCache({ max: this.options.blockedKeys });
+    this.open = openThrottlerRoom(coordination, coordinationBucket('throttler', this.options.name), this.options);
+  }
+
+  /**
+   * Counts a hit of `key`. Times in milliseconds; those of the record in seconds.
+   *
+   * @throws FlowError when the server does not answer in time, unless `onStoreError` says otherwise; ConfigurationError when a time is
+   * longer than `longestTtl`.
+   */
+  async increment(
+    key: string,
+    ttl: number,
+    limit: number,
+    blockDuration: number,
+    throttlerName: string,
+  ): Promise<ThrottlerRecord> {
+    const hit = { ttlMs: ttl, limit, blockMs: blockDuration };
+    this.check(hit);
+    const id = `${throttlerName}:${key}`;
+    try {
+      const room = (this.room ??= await this.open());
+      // Whoever has another answer does not wait for the server.
+      if (this.options.onStoreError !== 'throw' && room.isAway()) throw new ConnectionError('The connection is lost.');
+      return this.answerBlocked(room, id, hit) ?? (await this.count(room, id, hit));
+    } catch (error) {
+      const { onStoreError } = this.options;
+      const isAbsence = error instanceof FlowError && !(error instanceof ConfigurationError);
+      if (onStoreError === 'throw' || !isAbsence) throw error;
+      if (onStoreError !== 'allow') return onStoreError.increment(key, ttl, limit, blockDuration, throttlerName);
+      return { totalHits: 0, timeToExpire: Math.ceil(ttl / 1_000), isBlocked: false, timeToBlockExpire: 0 };
+    }
+  }
+
+  private async count(room: ThrottlerRoom, id: string, hit: Hit): Promise<ThrottlerRecord> {
+    let state = create(ThrottlerStateSchema);
+    let throttled: Throttled | undefined;
+    await room.store.write('increment', limiterKey(id), room.writeOptions(hit), (before) => {
+      state = before ?? create(ThrottlerStateSchema);
+      throttled = throttle(state, hit, room.clock.now());
+      return throttled.changed ? { kind: 'write', state } : { kind: 'keep' };
+    });
+    // The function was called at least once for the write to end well.
+    const { record } = throttled as unknown as Throttled;
+    if (record.isBlocked) this.blocked.set(id, blockedBy(state, record, hit, room.clock.now()));
+    return record;
+  }
+
+  /** The answer for a key that is known to be blocked; nobody can lift a block. */
+  private answerBlocked({ clock }: ThrottlerRoom, id: string, hit: Hit): ThrottlerRecord | undefined {
+    const blocked = this.blocked.get(id);
+    if (blocked === undefined) return undefined;
+    const now = clock.now();
+    const holds = blocked.untilMs > now && blocked.limit === hit.limit && blocked.blockMs === hit.blockMs;
+    if (!holds) {
+      this.blocked.delete(id);
+      return undefined;
+    }
+    const seconds = (ms: number): number => Math.max(0, Math.ceil((ms - now) / 1_000));
+    return {
+      totalHits: blocked.totalHits,
+      timeToExpire: seconds(blocked.windowEndsMs > now ? blocked.windowEndsMs : now + hit.ttlMs),
+      isBlocked: true,
+      timeToBlockExpire: seconds(blocked.untilMs),
+    };
+  }
+
+  private check({ ttlMs, blockMs }: Hit): void {
+    const { longestTtl } = this.options;
+    if (ttlMs <= longestTtl && blockMs <= longestTtl) return;
+    throw new ConfigurationError('FlowThrottlerStorage', [
+      `a throttler has a ttl or blockDuration of ${Math.max(ttlMs, blockMs)} ms; longestTtl is ${longestTtl} ms: raise it`,
+    ]);
+  }
+}
+
+function blockedBy(
+  state: ThrottlerState,
+  { totalHits, timeToExpire }: ThrottlerRecord,
+  hit: Hit,
+  now: number,
+): Blocked {
+  const { limit, blockMs } = hit;
+  const [firstExpires = 0] = state.expiresMs;
+  const untilMs = blockMs > 0 ? state.blockedUntilMs : firstExpires;
+  const windowEndsMs = now + timeToExpire * 1_000;
+  return { untilMs, windowEndsMs, totalHits, limit, blockMs };
+}

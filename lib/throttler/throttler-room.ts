@@ -1,0 +1,60 @@
+import { create } from '@bufbuild/protobuf';
+import { ThrottlerStateSchema, type ThrottlerState } from '../codec/gen/flow/v1/throttler_pb.js';
+import type { Coordination } from '../coordination/coordination.js';
+import type { KvReducer } from '../store/engine/kv-reducer.js';
+import type { ObjectStore } from '../store/engine/object-store.js';
+import type { WriteOptions } from '../store/engine/operation-queue.js';
+import type { ResolvedThrottlerStorage } from './flow-throttler-storage.options.js';
+import type { Hit } from './throttle.js';
+
+/** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
+const EXPIRY_MARGIN_MS = 5_000;
+
+/** The states of a storage's keys as state objects; changed by functions only. */
+export class ThrottlerStates implements KvReducer<ThrottlerState, never, string> {
+  key(key: string): string {
+    return key;
+  }
+  empty(): ThrottlerState {
+    return create(ThrottlerStateSchema);
+  }
+  apply(_state: ThrottlerState): void {
+    // Nothing is an input.
+  }
+}
+
+/** What a storage has opened. */
+export interface ThrottlerRoom {
+  readonly store: ObjectStore<ThrottlerStates>;
+  /** The server's clock. */
+  readonly clock: { now(): number };
+  /** There is no connection right now. */
+  isAway(): boolean;
+  /** Has an entry expire when its hit means nothing any more, where the server can do that; the bucket's age does it otherwise. */
+  writeOptions(hit: Hit): WriteOptions;
+}
+
+/** A function that provisions the bucket and measures the clock at its first call. */
+export function openThrottlerRoom(
+  coordination: Coordination,
+  bucket: string,
+  { longestTtl, timeout }: ResolvedThrottlerStorage,
+): () => Promise<ThrottlerRoom> {
+  return coordination.open(async (room) => {
+    const clock = await room.clock();
+    const { connection } = room.environment;
+    const entryTtl = connection.capabilities.messageTtl;
+    const store = await room.openStore(new ThrottlerStates(), {
+      bucket,
+      schema: ThrottlerStateSchema,
+      description: 'Hits of @nestjs/throttler',
+      ttl: longestTtl + EXPIRY_MARGIN_MS,
+      entryTtl,
+      history: 1,
+      timeout,
+    });
+    const writeOptions = ({ ttlMs, blockMs }: Hit): WriteOptions =>
+      entryTtl ? { ttl: Math.max(ttlMs, blockMs) + EXPIRY_MARGIN_MS } : {};
+    return { store, clock, isAway: () => connection.status !== 'connected', writeOptions };
+  });
+}
