@@ -19,7 +19,9 @@ export interface HeldLeaseParts {
   /** Extends it. @returns until when it is valid then; `undefined` when it is not held any more. */
   renew(signal: AbortSignal): Promise<number | undefined>;
   /** Gives it back; what is under way comes first. */
-  leave(signal: AbortSignal): Promise<void>;
+  leave(): Promise<void>;
+  /** The same when its time is over, without anybody who waits for it. */
+  leaveLater(): void;
   /** It is over, in one way or the other. Called once. */
   onEnd(outcome: 'released' | 'lost'): void;
 }
@@ -31,23 +33,25 @@ const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** A lease in the hands of this process: renews itself, and knows when it is lost. */
 export class HeldLease implements Lease {
-  private readonly abort = new AbortController();
-  /** Ends requests about it when its time is over. */
-  private readonly over = new AbortController();
+  /** Made when somebody asks for the signal: most sections are over before. */
+  private abort: AbortController | undefined;
+  /** Of the renewal under way. */
+  private renewal: AbortController | undefined;
   private validUntil: number;
+  private renewAt: number;
+  private readonly holdUntil: number;
+  private warned = false;
   private ended = false;
+  private lostBy: LockLostError | undefined;
   private releasing: Promise<void> | undefined;
-  private renewalTimer: NodeJS.Timeout | undefined;
-  private expiryTimer: NodeJS.Timeout | undefined;
-  private readonly holdTimer: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly parts: HeldLeaseParts) {
+    const now = performance.now();
     this.validUntil = parts.validUntil;
-    const { maxHold } = parts.limits;
-    if (maxHold !== undefined)
-      this.holdTimer = setTimeout(() => this.heldTooLong(maxHold), Math.min(maxHold, LONGEST_TIMER_MS)).unref();
-    this.plan(this.left() / 3);
-    this.planExpiry();
+    this.renewAt = now + this.left() / 3;
+    this.holdUntil = now + (parts.limits.maxHold ?? Infinity);
+    this.plan();
   }
 
   get key(): string {
@@ -64,6 +68,8 @@ export class HeldLease implements Lease {
 
   get signal(): AbortSignal {
     this.isHeld();
+    this.abort ??= new AbortController();
+    if (this.lostBy !== undefined) this.abort.abort(this.lostBy);
     return this.abort.signal;
   }
 
@@ -84,22 +90,41 @@ export class HeldLease implements Lease {
   /** It is not ours any more, or is not to be. */
   lose(reason: string): void {
     if (!this.end('lost')) return;
-    this.abort.abort(this.lostError(reason));
+    this.lostBy = this.lostError(reason);
+    this.abort?.abort(this.lostBy);
+  }
+
+  /** @throws LockLostError when it is lost. */
+  assertHeld(): void {
+    if (!this.isHeld() && this.lostBy !== undefined) throw this.lostBy;
   }
 
   private async giveBack(): Promise<void> {
+    this.isHeld();
     this.end('released');
-    // When it is lost, too: it may still be in the table, and others wait. Takes out this lease and no other one.
-    await this.parts.leave(this.over.signal);
-    clearTimeout(this.expiryTimer);
-    this.over.abort();
+    const left = this.left();
+    // It may still be in the table, and others wait; but nobody has to wait for that.
+    if (left <= 0) {
+      this.parts.leaveLater();
+      return;
+    }
+    const leaving = this.parts.leave();
+    let timer: NodeJS.Timeout | undefined;
+    const expired = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(this.lostError('it expired before the server took it back')), left);
+    });
+    try {
+      await Promise.race([leaving, expired]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private end(outcome: 'released' | 'lost'): boolean {
     if (this.ended) return false;
     this.ended = true;
-    clearTimeout(this.renewalTimer);
-    clearTimeout(this.holdTimer);
+    clearTimeout(this.timer);
+    this.renewal?.abort();
     this.parts.onEnd(outcome);
     return true;
   }
@@ -113,44 +138,51 @@ export class HeldLease implements Lease {
     return !this.ended;
   }
 
-  private planExpiry(): void {
-    clearTimeout(this.expiryTimer);
-    this.expiryTimer = setTimeout(() => {
-      // Timers may come a little early.
-      if (this.left() > 0) return this.planExpiry();
-      this.isHeld();
-      this.over.abort();
-    }, this.left()).unref();
+  /** One timer for whatever comes next: most leases are given back before, and never need a second one. */
+  private plan(): void {
+    const next = Math.min(this.renewAt, this.validUntil, this.warned ? Infinity : this.holdUntil);
+    this.timer = setTimeout(() => this.wake(), Math.min(next - performance.now(), LONGEST_TIMER_MS)).unref();
   }
 
-  private plan(inMs: number): void {
-    this.renewalTimer = setTimeout(() => void this.renew(), inMs).unref();
+  private wake(): void {
+    if (!this.isHeld()) return;
+    const now = performance.now();
+    if (now >= this.holdUntil && !this.warned) this.heldTooLong();
+    if (this.ended) return;
+    if (now >= this.renewAt) {
+      this.renewAt = Infinity;
+      void this.renew();
+    }
+    this.plan();
   }
 
   private async renew(): Promise<void> {
-    if (!this.isHeld()) return;
+    const { what, log } = this.parts;
+    this.renewal = new AbortController();
     try {
-      const validUntil = await this.parts.renew(this.over.signal);
+      const validUntil = await this.parts.renew(this.renewal.signal);
       if (!this.isHeld()) return;
       if (validUntil === undefined) {
         this.lose('it has expired, and was taken out');
         return;
       }
       this.validUntil = validUntil;
-      this.planExpiry();
-      this.plan(this.left() / 3);
+      this.renewAt = performance.now() + this.left() / 3;
     } catch (error) {
       if (!this.isHeld()) return;
-      const { what, log } = this.parts;
       log.debug(`The lease of ${what} could not be renewed yet: ${describeThrown(error)}`);
-      this.plan(Math.min(RETRY_MS, this.left() / 3));
+      this.renewAt = performance.now() + Math.min(RETRY_MS, this.left() / 3);
     }
+    this.renewal = undefined;
+    clearTimeout(this.timer);
+    this.plan();
   }
 
-  private heldTooLong(maxHold: number): void {
+  private heldTooLong(): void {
     const { what, limits, log } = this.parts;
-    log.warn(`The lease of ${what} is held for more than ${maxHold} ms.`);
-    if (limits.onMaxHold === 'end') this.lose(`it was held for more than ${maxHold} ms`);
+    this.warned = true;
+    log.warn(`The lease of ${what} is held for more than ${limits.maxHold} ms.`);
+    if (limits.onMaxHold === 'end') this.lose(`it was held for more than ${limits.maxHold} ms`);
   }
 
   private lostError(reason: string): LockLostError {

@@ -6,6 +6,7 @@ import type { StoreKey } from '../../store/engine/store-key.js';
 import { BackgroundWork } from './background-work.js';
 import { HeldLease } from './held-lease.js';
 import { KeyWatch } from './key-watch.js';
+import type { LeaseIds } from './lease-id.js';
 import { LeaseRequest, type LeaseRequestOptions } from './lease-request.js';
 import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
@@ -24,6 +25,7 @@ export interface KeyLeasesParts {
   /** Of this process, for people who look at the table. */
   readonly owner: string;
   readonly log: Log;
+  readonly ids: LeaseIds;
   readonly meter: LockMeter;
 }
 
@@ -116,7 +118,7 @@ export class KeyLeases {
   }
 
   private request(options: LeaseRequestOptions): LeaseRequest {
-    return new LeaseRequest(options, (gone) => this.forsake(gone));
+    return new LeaseRequest(options, this.parts.ids, (gone) => this.forsake(gone));
   }
 
   /** Asks for a lease once. Never rejects. */
@@ -213,7 +215,8 @@ export class KeyLeases {
       limits,
       log,
       renew: (signal) => this.renew(id, ttlMs, signal),
-      leave: (signal) => this.leave(id, signal),
+      leave: () => this.leave(id),
+      leaveLater: () => this.leaveLater(id),
       onEnd: (outcome) => {
         meter.held(performance.now() - since, outcome);
         this.held.delete(id);
@@ -232,10 +235,10 @@ export class KeyLeases {
     return held ? Math.min(store.validUntil(deadline), appliedAt + ttlMs) : undefined;
   }
 
-  private async leave(id: string, signal: AbortSignal | undefined): Promise<void> {
+  private async leave(id: string): Promise<void> {
     this.asking += 1;
     try {
-      const leaving = this.parts.store.leave(this.key, id, signal?.aborted === true ? undefined : signal);
+      const leaving = this.parts.store.leave(this.key, id);
       // Shares the write: the lease goes to who stands in the line, and the next one takes that place.
       this.advance(1);
       this.see(await leaving);
@@ -246,7 +249,7 @@ export class KeyLeases {
   }
 
   private leaveLater(id: string): void {
-    this.background.run('given back', () => this.leave(id, undefined));
+    this.background.run('given back', () => this.leave(id));
   }
 
   /** A caller does not wait any more. */

@@ -1,7 +1,7 @@
 import { CancelledError } from '../../common/errors.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import type { HeldLease } from './held-lease.js';
-import { newLeaseId } from './lease-id.js';
+import type { LeaseIds } from './lease-id.js';
 
 /** A timer of Node that is longer fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -22,7 +22,7 @@ export class LeaseRequest {
   /** `undefined`: it was asked for once, and is not free. */
   readonly promise: Promise<HeldLease | undefined>;
   /** Of the lease it asks for; a new one when that has expired before it was taken. */
-  id = newLeaseId();
+  id: string;
   /** Revision at which it stood in the stored line; `undefined` while it is not known to. */
   placedAt: number | undefined;
   /** Performance clock. */
@@ -36,8 +36,10 @@ export class LeaseRequest {
   /** @param onGivenUp called when the caller's signal or time ends the wait */
   constructor(
     readonly options: LeaseRequestOptions,
+    private readonly ids: LeaseIds,
     private readonly onGivenUp: (request: LeaseRequest) => void,
   ) {
+    this.id = ids.next();
     this.promise = new Promise((resolve, reject) => {
       this.resolvePromise = resolve;
       this.rejectPromise = reject;
@@ -58,7 +60,7 @@ export class LeaseRequest {
 
   /** Begins anew, as another lease. */
   renew(): void {
-    this.id = newLeaseId();
+    this.id = this.ids.next();
     this.placedAt = undefined;
   }
 

@@ -29,7 +29,7 @@ export class LeaseSpace {
   constructor(private readonly parts: LeaseSpaceParts) {}
 
   /** Waits for a lease, for as long as the options say. */
-  acquire(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
+  acquire(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
     const { tracer, target } = this.parts;
     return tracer.lock('acquire', { ...target, key }, () => this.wait(key, shared, options));
   }
@@ -51,7 +51,7 @@ export class LeaseSpace {
       const { tracer, target } = this.parts;
       const { fencingToken } = lease;
       const result = await tracer.lock('hold', { ...target, key, fencingToken }, async () => fn(lease));
-      lease.signal.throwIfAborted();
+      lease.assertHeld();
       return result;
     } finally {
       await this.giveBack(lease);
@@ -74,7 +74,7 @@ export class LeaseSpace {
     await Promise.all([...this.keys.values()].map((leases) => leases.close(this.closedError())));
   }
 
-  private async wait(key: string, shared: boolean, options: AcquireOptions): Promise<Lease> {
+  private async wait(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
     const request = this.request(key, shared, options);
     if (request.waitMs !== 0) return this.of(key).acquire(request);
     const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });

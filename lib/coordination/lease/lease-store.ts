@@ -107,8 +107,8 @@ export class LeaseStore {
   }
 
   /** Gives a lease, or a place in the line, back. */
-  leave(key: StoreKey, id: string, signal?: AbortSignal): Promise<SeenTable> {
-    return this.change(key, (table, now) => leaveTable(table, id, now, this.capacity), signal);
+  leave(key: StoreKey, id: string): Promise<SeenTable> {
+    return this.change(key, (table, now) => leaveTable(table, id, now, this.capacity));
   }
 
   /** Tells that those who wait still do. */

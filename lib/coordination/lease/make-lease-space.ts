@@ -2,6 +2,7 @@ import { LeaseTableSchema } from '../../codec/gen/flow/v1/lease_pb.js';
 import { coordinationBucket, type CoordinationKind } from '../../common/names.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { lazily } from '../lazily.js';
+import { LeaseIds } from './lease-id.js';
 import { LeaseSpace } from './lease-space.js';
 import { LeaseStore, LeaseTables } from './lease-store.js';
 import { LEASE_BUCKET_TTL_MS, type ResolvedLease } from './lease.options.js';
@@ -44,6 +45,7 @@ export function makeLeaseSpace(
     target: { kind: title, name },
     store: new LeaseStore(open, capacity),
     owner: room.owner,
+    ids: new LeaseIds(),
     log,
     tracer,
     meter: meter.lock(title, name),
