@@ -27,7 +27,7 @@ export interface TransactionParts<State> {
   readonly connection: StoreConnection;
   readonly context: Pick<
     CommitContext<State>,
-    'bucket' | 'codec' | 'backoff' | 'read' | 'remember' | 'forget' | 'isClosed' | 'meter'
+    'bucket' | 'codec' | 'backoff' | 'recall' | 'read' | 'remember' | 'forget' | 'isClosed' | 'meter'
   >;
   readonly limits: QueueLimits;
   /** A writer of its own for each transaction that runs: by a writer's mark it is known what became of its last write. */
@@ -130,20 +130,31 @@ class Transaction<State> {
   }
 
   async run(): Promise<(State | undefined)[]> {
+    let believed = this.recallAll();
     for (;;) {
-      const bases = await this.readAll();
+      const bases = believed ?? (await this.readAll());
       const attempt = this.apply(bases);
       if (attempt.kind === 'write') {
         this.throwIfCancelled();
         if (await this.commit(bases, attempt.writes)) return attempt.states;
         this.sent = false;
-      } else if (await this.isSnapshot(bases)) {
+      } else if (believed === undefined && (await this.isSnapshot(bases))) {
         if (attempt.kind === 'threw') throw attempt.error;
         return attempt.states;
       }
-      this.countConflict();
-      await this.pause();
+      // What was remembered may be long out of date: losing with it is nobody's win, and nothing is decided by it.
+      if (believed === undefined) {
+        this.countConflict();
+        await this.pause();
+      }
+      believed = undefined;
     }
+  }
+
+  /** What is believed of all keys; `undefined` when one of them has to be read anyway. */
+  private recallAll(): StoredEntry[] | undefined {
+    const beliefs = this.keys.map((key) => this.parts.context.recall(key)?.entry);
+    return beliefs.every((entry) => entry !== undefined) ? beliefs : undefined;
   }
 
   /** Nothing is believed of it before it is committed, or {@link isSnapshot} says that all was so at one time. */
