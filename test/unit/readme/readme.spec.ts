@@ -25,6 +25,9 @@ const OPTIONS = [
   ['lib/store/engine/kv-object.options.ts', 'KvObjectOptions'],
   ['lib/store/engine/operation-queue.ts', 'WriteOptions'],
   ['lib/store/on-kv-change.decorator.ts', 'OnKvChangeOptions'],
+  ['lib/coordination/rate-limiter/rate-limiter.options.ts', 'RateLimitRule'],
+  ['lib/coordination/rate-limiter/rate-limiter.options.ts', 'RateLimiterSettings'],
+  ['lib/coordination/nest/rate-limit.decorator.ts', 'RateLimitOptions'],
   ['lib/testing/embedded-nats-server.options.ts', 'EmbeddedNatsServerOptions'],
 ] as const;
 
