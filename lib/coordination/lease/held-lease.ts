@@ -87,6 +87,11 @@ export class HeldLease implements Lease {
     return this.release();
   }
 
+  /** Nobody took it: gives it back without anybody who waits for that. */
+  forgo(): void {
+    if (this.end('released')) this.parts.leaveLater();
+  }
+
   /** It is not ours any more, or is not to be. */
   lose(reason: string): void {
     if (!this.end('lost')) return;

@@ -4,6 +4,7 @@ import type { Log } from '../../common/log.js';
 import type { LockMeter } from '../../telemetry/metrics.js';
 import type { StoreKey } from '../../store/engine/store-key.js';
 import { BackgroundWork } from './background-work.js';
+import { GrantGap } from './grant-gap.js';
 import { HeldLease } from './held-lease.js';
 import { KeyWatch } from './key-watch.js';
 import type { LeaseIds } from './lease-id.js';
@@ -45,6 +46,7 @@ export class KeyLeases {
   private readonly timers: LineTimers;
   private latest = 0;
   private keeping = false;
+  private readonly gap = new GrantGap();
   /** Operations under way that somebody waits for. */
   private asking = 0;
 
@@ -164,8 +166,7 @@ export class KeyLeases {
 
   /** The table of the key as it was at a revision. */
   private see({ table, revision }: SeenTable): void {
-    // Answers and watch come by different ways. A bucket that was made anew begins at 1 again, which costs nothing
-    // but a later look: leases end by their own time.
+    // Answers and watch come by different ways.
     if (revision > 0 && revision < this.latest) return;
     this.latest = revision;
     for (const request of [...this.placed.values()]) {
@@ -203,8 +204,8 @@ export class KeyLeases {
       return void this.enter(request);
     }
     const { id } = request;
-    const since = performance.now();
-    meter.waited(since - request.since);
+    const now = performance.now();
+    meter.waited(now - request.since);
     const lease = new HeldLease({
       key: this.key.parts.join('.'),
       what: this.what,
@@ -218,13 +219,13 @@ export class KeyLeases {
       leave: () => this.leave(id),
       leaveLater: () => this.leaveLater(id),
       onEnd: (outcome) => {
-        meter.held(performance.now() - since, outcome);
+        meter.held(performance.now() - now, outcome);
         this.held.delete(id);
         this.checkIdle();
       },
     });
     this.held.set(id, lease);
-    request.resolve(lease);
+    this.gap.pass(now, () => request.resolve(lease));
   }
 
   private async renew(id: string, ttlMs: number, signal: AbortSignal): Promise<number | undefined> {
@@ -293,7 +294,7 @@ export class KeyLeases {
   }
 
   private checkIdle(): void {
-    const busy = this.line.length + this.placed.size + this.held.size + this.background.size + this.asking > 0;
-    if (!busy && !this.watch.running) this.onIdle();
+    const busy = this.line.length + this.placed.size + this.held.size + this.background.size + this.asking;
+    if (busy === 0 && !this.watch.running) this.onIdle();
   }
 }

@@ -65,7 +65,8 @@ export class LeaseRequest {
   }
 
   resolve(lease: HeldLease | undefined): void {
-    if (this.settled) return;
+    // Who has given up in the last moment does not want it any more.
+    if (this.settled) return lease?.forgo();
     this.settle();
     this.resolvePromise(lease);
   }

@@ -31,8 +31,8 @@ export function makeLeaseSpace(
     schema: LeaseTableSchema,
     description: `${what} of nestjs-jetstream-flow`,
     ttl: LEASE_BUCKET_TTL_MS,
-    // Leases are short, and others decide by what is stored: a write that was to be given up long ago must not come late.
-    retry: { initial: 1, max: 50 },
+    // Sections may be short: who pauses for long after losing a write misses many chances to get into the line.
+    retry: { initial: 1, max: 10 },
   };
   const open = lazily(async () => {
     const [clock, store] = await Promise.all([room.clock(), room.openStore(new LeaseTables(), options)]);

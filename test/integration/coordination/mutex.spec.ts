@@ -77,6 +77,25 @@ describe('a mutex', () => {
     expect(order.indexOf('single')).toBeLessThan(4);
   });
 
+  it('lets others into the line beside a process that takes it again and again', async () => {
+    await using greedy = await openMutex();
+    await using other = await openMutex();
+    let stop = false;
+    const loop = async (): Promise<void> => {
+      while (!stop) await greedy.mutex.runExclusive('greedy', () => undefined);
+    };
+    const loops = [loop(), loop()];
+    const waits: number[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      const asked = performance.now();
+      await other.mutex.runExclusive('greedy', () => waits.push(performance.now() - asked));
+    }
+    stop = true;
+    await Promise.all(loops);
+    waits.sort((a, b) => a - b);
+    expect(waits[10]).toBeLessThan(1_000);
+  });
+
   it('is free or not at once for who does not want to wait', async () => {
     await using one = await openMutex();
     await using other = await openMutex();
