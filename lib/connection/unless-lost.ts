@@ -38,3 +38,17 @@ export function unlessLost<T>(connection: Losable, what: string, ask: () => Prom
     asked.then(resolve, reject);
   });
 }
+
+/** Resolves when the connection stands again, or is closed for good, or after `timeoutMs`; at once when it is not lost. */
+export function connectedAgain(connection: Losable, timeoutMs: number): Promise<void> {
+  if (connection.status !== 'disconnected') return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      stopListening();
+      resolve();
+    };
+    const stopListening = connection.onStatus(end);
+    const timer = setTimeout(end, timeoutMs);
+  });
+}

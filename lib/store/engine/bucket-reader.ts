@@ -3,6 +3,7 @@ import { bulkhead } from 'cockatiel';
 import type { BucketLayout } from './bucket-layout.js';
 import { askBucket } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
+import { connectedAgain } from '../../connection/unless-lost.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
 /**
@@ -10,6 +11,9 @@ import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
  * goes without the bulkhead, which costs half as much as a read.
  */
 const MAX_REQUESTS = 256;
+
+/** How long a read waits for a lost connection, unless it is told: thousands may wait, and none shall be busy with it. */
+const PATIENCE_MS = 5_000;
 
 /** Who may answer a read: the stream's leader, or any replica (faster, may be stale on replicated buckets). */
 export type Consistency = 'leader' | 'any';
@@ -29,10 +33,12 @@ export class BucketReader {
   /**
    * The latest revision of a key; {@link ABSENT} when it has none.
    *
+   * @param patienceMs how long it waits for a lost connection before it gives up
    * @throws ConnectionError without an answer, JetStreamRequestError when the server refuses, DecodeError when our
    * own headers are damaged.
    */
-  async latest(key: string, consistency: Consistency = 'leader'): Promise<ReadEntry> {
+  async latest(key: string, consistency: Consistency = 'leader', patienceMs: number = PATIENCE_MS): Promise<ReadEntry> {
+    if (this.connection.status === 'disconnected') await connectedAgain(this.connection, patienceMs);
     const query = { last_by_subj: this.layout.subject(key) };
     return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
   }

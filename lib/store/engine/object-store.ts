@@ -135,7 +135,7 @@ export class ObjectStore<R extends AnyKvReducer> {
     const { codec, reader } = this.parts;
     const { revision, data, created, schemaVersion } = await this.parts.observe('read', storeKey.text, () =>
       this.parts.untilAnswered(
-        () => reader.latest(storeKey.text, options.consistency),
+        (leftMs) => reader.latest(storeKey.text, options.consistency, leftMs),
         () => `read of "${storeKey.text}"`,
         options.signal,
       ),

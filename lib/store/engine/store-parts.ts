@@ -131,13 +131,18 @@ export class StoreParts<R extends AnyKvReducer> {
   }
 
   /** The outcome of a read, repeated while the server is away, for as long as an operation may take. */
-  async untilAnswered<T>(read: () => Promise<T>, what: () => string, signal: AbortSignal | undefined): Promise<T> {
+  async untilAnswered<T>(
+    read: (leftMs: number) => Promise<T>,
+    what: () => string,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const { queue, backoff } = this.init.settings;
     const deadline = performance.now() + queue.timeoutMs;
     let pause: (() => Promise<void>) | undefined;
     for (;;) {
       try {
-        return await (signal === undefined ? read() : orAborted(read(), what, signal));
+        const asked = read(Math.max(1, deadline - performance.now()));
+        return await (signal === undefined ? asked : orAborted(asked, what, signal));
       } catch (error) {
         if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
         this.meter.retry();

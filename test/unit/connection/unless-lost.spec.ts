@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ConnectionError } from '../../../lib/common/errors.js';
 import type { ConnectionStatus } from '../../../lib/connection/connection-monitor.js';
-import { unlessLost, type Losable } from '../../../lib/connection/unless-lost.js';
+import { connectedAgain, unlessLost, type Losable } from '../../../lib/connection/unless-lost.js';
 
 class Line implements Losable {
   status: ConnectionStatus = 'connected';
@@ -12,9 +12,13 @@ class Line implements Losable {
     return () => this.listeners.delete(listener);
   }
 
+  become(status: ConnectionStatus): void {
+    this.status = status;
+    for (const listener of this.listeners) listener(status);
+  }
+
   lose(): void {
-    this.status = 'disconnected';
-    for (const listener of this.listeners) listener(this.status);
+    this.become('disconnected');
   }
 }
 
@@ -51,5 +55,31 @@ describe('unlessLost', () => {
     };
     await expect(unlessLost(line, 'ask', ask)).rejects.toThrow(ConnectionError);
     expect([asked, line.listeners.size]).toEqual([false, 0]);
+  });
+});
+
+describe('connectedAgain', () => {
+  it('ends with the loss, and at once when there is none', async () => {
+    const line = new Line();
+    await connectedAgain(line, 60_000);
+    line.lose();
+    const back = connectedAgain(line, 60_000);
+    line.become('connected');
+    await back;
+    expect(line.listeners.size).toBe(0);
+  });
+
+  it('ends after its time', async () => {
+    vi.useFakeTimers();
+    try {
+      const line = new Line();
+      line.lose();
+      const over = connectedAgain(line, 5_000);
+      await vi.advanceTimersByTimeAsync(5_000);
+      await over;
+      expect(line.listeners.size).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
