@@ -7,7 +7,7 @@ import Table from 'cli-table3';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { Instance } from './demo/instance.js';
 import { sum, type Answers } from './demo/load.js';
-import { documents, goesOn, killed, mails, reads, translations, withoutServer } from './demo/scenes.js';
+import { documents, goesOn, killed, mails, reads, status, translations, withoutServer } from './demo/scenes.js';
 
 const table = new Table({
   head: ['route', 'limit', 'passed', 'of them by each', '429'],
@@ -30,6 +30,7 @@ async function demo(): Promise<void> {
   row('GET /documents/7', '100 per 10 minutes', await reads(both));
   row('POST /translations', '10 per s, 30 a day', await translations(both));
   row('POST /mails', '20 per s, waits', await mails(both));
+  row('GET /status', '60 per 10 minutes', await status(both));
   if (server.pid !== undefined) {
     await server.kill();
     row('  without nats-server', '20 each', await withoutServer(both));

@@ -1,3 +1,4 @@
+import { minutes, type ThrottlerOptions } from '@nestjs/throttler';
 import { MemoryRateLimiter, type RateLimiterOptions } from 'nestjs-jetstream-flow';
 
 /** Pages that a user may have made of documents. Everything comes back at once, an hour after the first page. */
@@ -31,3 +32,6 @@ export const TRANSLATIONS = {
 
 /** What the mail provider takes of all instances together, evenly. */
 export const MAILS = { name: 'mails', limit: 20, window: '1s' } as const satisfies RateLimiterOptions;
+
+/** The status may be asked for so often with an API key. In the words of @nestjs/throttler, which counts it. */
+export const STATUS = { limit: 60, ttl: minutes(10) } as const satisfies ThrottlerOptions;

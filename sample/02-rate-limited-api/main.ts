@@ -7,9 +7,9 @@ import { NestFactory } from '@nestjs/core';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.js';
 
-const app = await NestFactory.create(AppModule, { bufferLogs: true });
+const app = await NestFactory.create(AppModule, { bufferLogs: true, return503OnClosing: true });
 app.useLogger(app.get(Logger));
-// On SIGTERM and SIGINT: answers what has come in, then closes the connection to NATS, then ends.
+// On SIGTERM and SIGINT: answers what has come in and refuses the rest, then closes the connection to NATS, then ends.
 app.enableShutdownHooks();
 await app.listen(process.env.PORT ?? 3000);
 

@@ -14,8 +14,8 @@ export interface Load {
   readonly requests: number;
   /** Most per second, for each instance. @default as fast as they are answered */
   readonly perSecond?: number;
-  /** Called at each answer with 2xx. */
-  readonly onPassed?: (total: number) => void;
+  /** Called at each answer with 2xx, all instances together. */
+  readonly onPassed?: () => void;
 }
 
 /** What came back. */
@@ -24,8 +24,8 @@ export interface Answers {
   readonly passed: readonly number[];
   /** How many had 429. */
   readonly denied: number;
-  /** How many had something else. */
-  readonly other: number;
+  /** The status of each answer that had something else. */
+  readonly others: readonly number[];
   /** Header fields of the answers with 429, names in lower case. */
   readonly denials: readonly Readonly<Record<string, string>>[];
   readonly seconds: number;
@@ -35,22 +35,22 @@ export interface Answers {
 export async function send(load: Load, instances: readonly Instance[]): Promise<Answers> {
   const denials: Record<string, string>[] = [];
   const passed = instances.map(() => 0);
-  let other = 0;
+  const others: number[] = [];
   const started = performance.now();
   await Promise.all(
     instances.map(({ url }, index) => {
       const onResponse = (status: number, _body: string, _context: object, headers: object = {}): void => {
         if (status === 429) denials.push(lowerCase(headers));
-        else if (status >= 300) other++;
+        else if (status >= 300) others.push(status);
         else {
           passed[index] = (passed[index] ?? 0) + 1;
-          load.onPassed?.(sum(passed));
+          load.onPassed?.();
         }
       };
       return autocannon({ ...optionsOf(load), url, requests: [{ ...requestOf(load), onResponse }] });
     }),
   );
-  return { passed, denied: denials.length, other, denials, seconds: (performance.now() - started) / 1000 };
+  return { passed, denied: denials.length, others, denials, seconds: (performance.now() - started) / 1000 };
 }
 
 /** The sum of some numbers. */
