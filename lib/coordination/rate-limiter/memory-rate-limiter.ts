@@ -37,7 +37,7 @@ export class MemoryRateLimiter {
       this.quota.add(state, now, cost);
       this.states.set(key, state);
     }
-    return this.quota.decision(state, now, allowed, cost, 'fallback');
+    return this.quota.decision(state, now, allowed, cost, 'fallback').fixed();
   }
 
   /** Gives all units of the key back. */

@@ -6,7 +6,7 @@ import { Gcra } from './algorithms/gcra.js';
 import type { Limit, LimitAlgorithm } from './algorithms/limit-algorithm.js';
 import { SlidingLog } from './algorithms/sliding-log.js';
 import { SlidingWindow } from './algorithms/sliding-window.js';
-import { RateLimitDecision, type DecisionSource, type LimitStatus } from './rate-limit-decision.js';
+import { RateLimitDecision, type DecisionSource, type DecisionView, type LimitStatus } from './rate-limit-decision.js';
 
 /** An algorithm that is handed only what it has made itself. */
 type AnyAlgorithm = Omit<LimitAlgorithm<never>, 'unused'> & { unused(): unknown };
@@ -121,13 +121,23 @@ export class Quota {
     source: DecisionSource,
   ): RateLimitDecision {
     const present = this.present(state, now);
-    const limits = this.rules.map((rule, index) =>
-      statusOf(rule, useOf(state, index), state.atMs, present, wanted, held),
-    );
-    let deciding = limits[0] as LimitStatus;
-    for (const limit of limits) if (decides(limit, deciding)) deciding = limit;
-    const { limit, remaining, retryAfterMs, resetAfterMs } = deciding;
-    return new RateLimitDecision(allowed, limit, remaining, retryAfterMs, resetAfterMs, present, limits, source);
+    return new RateLimitDecision(allowed, source, present, new StateView(this.rules, state, present, wanted, held));
+  }
+}
+
+/** What a state says of its limits; it must not change any more. */
+class StateView implements DecisionView {
+  constructor(
+    private readonly rules: readonly Rule[],
+    private readonly state: RateLimitState,
+    private readonly now: number,
+    private readonly wanted: number,
+    private readonly held: number,
+  ) {}
+
+  limits(): readonly LimitStatus[] {
+    const { state, now, wanted, held } = this;
+    return this.rules.map((rule, index) => statusOf(rule, useOf(state, index), state.atMs, now, wanted, held));
   }
 }
 
@@ -172,9 +182,4 @@ function statusOf(
     resetAfterMs: Math.ceil(algorithm.resetAfter(use, at, now)),
     retryAfterMs: wanted === 0 ? 0 : algorithm.waitFor(use, at, now, wanted),
   };
-}
-
-function decides(one: LimitStatus, other: LimitStatus): boolean {
-  if (one.retryAfterMs !== other.retryAfterMs) return one.retryAfterMs > other.retryAfterMs;
-  return one.remaining < other.remaining;
 }

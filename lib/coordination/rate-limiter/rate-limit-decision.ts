@@ -12,36 +12,81 @@ export interface LimitStatus {
   readonly retryAfterMs: number;
 }
 
+/** Where a decision was made. */
+export type DecisionSource = 'store' | 'leased' | 'blocked' | 'fallback';
+
+/** What a decision is told from, when somebody asks for more than whether it is allowed. */
+export interface DecisionView {
+  /** Every limit, in the order of the options; at least one. */
+  limits(): readonly LimitStatus[];
+}
+
 /**
  * What a limiter decided. With several limits, `limit`, `remaining` and the times are those of the limit that decides: the one to
  * wait for longest, or of which least is left.
  */
 export class RateLimitDecision {
+  private statuses: readonly LimitStatus[] | undefined;
+
   /** @internal Made by limiters. */
   constructor(
     /** Whether it may be done; the units are used then. */
     readonly allowed: boolean,
-    /** Units per window. */
-    readonly limit: number,
-    /** Whole units that are left, from 0. */
-    readonly remaining: number,
-    /** Milliseconds until the same would be allowed, if nothing is used in between; 0 when it is allowed. */
-    readonly retryAfterMs: number,
-    /** Milliseconds until everything is available again, if nothing is used in between. */
-    readonly resetAfterMs: number,
-    /** By the server's clock, milliseconds since 1970. */
-    private readonly decidedAtMs: number,
-    /** Every limit of the limiter, in the order of the options. */
-    readonly limits: readonly LimitStatus[],
     /** Who decided: the `store`, the process that holds `leased` units or knows that the key is `blocked`, or `onStoreError`. */
-    readonly source: DecisionSource = 'store',
+    readonly source: DecisionSource,
+    private readonly decidedAtMs: number,
+    private readonly view: DecisionView,
   ) {}
+
+  /** Every limit of the limiter, in the order of the options. */
+  get limits(): readonly LimitStatus[] {
+    // Most callers only want to know whether it is allowed.
+    return (this.statuses ??= this.view.limits());
+  }
+
+  /** Units per window. */
+  get limit(): number {
+    return this.deciding.limit;
+  }
+
+  /** Whole units that are left, from 0. */
+  get remaining(): number {
+    return this.deciding.remaining;
+  }
+
+  /** Milliseconds until the same would be allowed, if nothing is used in between; 0 when it is allowed. */
+  get retryAfterMs(): number {
+    return this.deciding.retryAfterMs;
+  }
+
+  /** Milliseconds until everything is available again, if nothing is used in between. */
+  get resetAfterMs(): number {
+    return this.deciding.resetAfterMs;
+  }
 
   /** When everything is available again, if nothing is used in between; by the server's clock. */
   get resetAt(): Date {
     return new Date(this.decidedAtMs + this.resetAfterMs);
   }
+
+  /** @internal Looks at the state now: it is about to change. */
+  fixed(): this {
+    this.statuses ??= this.view.limits();
+    return this;
+  }
+
+  /** All of it, for logs. */
+  toJSON(): object {
+    const { allowed, source, limit, remaining, retryAfterMs, resetAfterMs, resetAt, limits } = this;
+    return { allowed, source, limit, remaining, retryAfterMs, resetAfterMs, resetAt, limits };
+  }
+
+  private get deciding(): LimitStatus {
+    return this.limits.reduce((one, other) => (decides(other, one) ? other : one));
+  }
 }
 
-/** Where a decision was made. */
-export type DecisionSource = 'store' | 'leased' | 'blocked' | 'fallback';
+function decides(one: LimitStatus, other: LimitStatus): boolean {
+  if (one.retryAfterMs !== other.retryAfterMs) return one.retryAfterMs > other.retryAfterMs;
+  return one.remaining < other.remaining;
+}

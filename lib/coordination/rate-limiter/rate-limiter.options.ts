@@ -9,6 +9,9 @@ import type { RateLimitDecision } from './rate-limit-decision.js';
 /** Largest limit that a sliding log is kept for. */
 const LONGEST_LOG = 1_000;
 
+/** Longest time that units are held unless the options say so. */
+const LONGEST_HOLD_MS = 10_000;
+
 /** One limit: so many units per window. */
 export interface RateLimitRule {
   /** Units that may be used per window, from 1. */
@@ -32,10 +35,7 @@ export interface RateLimitRule {
 }
 
 /** What such a limiter says. */
-export type FallbackDecision = Pick<
-  RateLimitDecision,
-  'allowed' | 'limit' | 'remaining' | 'retryAfterMs' | 'resetAfterMs' | 'limits'
->;
+export type FallbackDecision = Pick<RateLimitDecision, 'allowed' | 'limits'>;
 
 /** What decides in place of a limiter: another limiter, or anything of its shape. */
 export interface FallbackLimiter {
@@ -61,7 +61,7 @@ export interface RateLimiterSettings {
     readonly size?: number;
     /**
      * How long units taken ahead may be used. What is held back for it: with `gcra` the burst is smaller by what comes back in
-     * this time; sliding windows are longer by it. @default a twentieth of the shortest window, 1 second at most
+     * this time; sliding windows are longer by it. @default a twentieth of the shortest window, 10 seconds at most
      */
     readonly hold?: Duration;
   };
@@ -169,7 +169,7 @@ function resolve(settings: z.output<z.ZodObject<typeof settingFields>>, limits: 
 /** Short enough for a burst to lose no more than a quarter of itself. */
 function longestHold(limits: readonly Limit[]): number {
   const holds = limits.flatMap(({ limit, windowMs, burst }) => [windowMs / 20, (burst / 4) * (windowMs / limit)]);
-  return Math.min(1_000, ...holds);
+  return Math.min(LONGEST_HOLD_MS, ...holds);
 }
 
 /** A checked rule as a limit. */

@@ -1,7 +1,6 @@
 import { describeThrown } from '../../common/describe-thrown.js';
 import { CancelledError, ConfigurationError, FlowError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
-import type { Limit } from './algorithms/limit-algorithm.js';
 import { RateLimitDecision } from './rate-limit-decision.js';
 import type { FallbackLimiter, ResolvedRateLimiter } from './rate-limiter.options.js';
 
@@ -48,17 +47,8 @@ export class StoreFallback {
 
   private async ask(limiter: FallbackLimiter, key: string, cost: number): Promise<RateLimitDecision> {
     try {
-      const { allowed, limit, remaining, retryAfterMs, resetAfterMs, limits } = await limiter.consume(key, { cost });
-      return new RateLimitDecision(
-        allowed,
-        limit,
-        remaining,
-        retryAfterMs,
-        resetAfterMs,
-        Date.now(),
-        limits,
-        'fallback',
-      );
+      const { allowed, limits } = await limiter.consume(key, { cost });
+      return new RateLimitDecision(allowed, 'fallback', Date.now(), { limits: () => limits });
     } catch (error) {
       // It may be made for less than what is asked for.
       if (error instanceof ConfigurationError) return this.constant(false);
@@ -76,8 +66,6 @@ export class StoreFallback {
       resetAfterMs: retryAfterMs,
       retryAfterMs,
     }));
-    const [{ limit, burst }] = this.options.limits as readonly [Limit];
-    const remaining = allowed ? burst : 0;
-    return new RateLimitDecision(allowed, limit, remaining, retryAfterMs, retryAfterMs, Date.now(), limits, 'fallback');
+    return new RateLimitDecision(allowed, 'fallback', Date.now(), { limits: () => limits });
   }
 }
