@@ -13,14 +13,17 @@ export function limiterKey(key: string): StoreKey {
   return keySpace.keyOf(`sha256:${createHash('sha256').update(key).digest('hex')}`);
 }
 
-/** @throws ConfigurationError when a cost is no whole number, or more than can ever be available. */
-export function checkCost(limiter: string, cost: number, capacity: number): void {
-  const problem = costProblem(cost, capacity);
-  if (problem !== undefined) throw new ConfigurationError(`Rate limiter "${limiter}"`, [problem]);
+/** Whether a cost is a whole number that can be allowed. */
+export function isCost(cost: number, capacity: number): boolean {
+  return Number.isInteger(cost) && cost >= 1 && cost <= capacity;
 }
 
-function costProblem(cost: number, capacity: number): string | undefined {
+/** @throws ConfigurationError when a cost is no whole number, or more than can ever be available. */
+export function checkCost(limiter: string, cost: number, capacity: number): void {
+  if (!isCost(cost, capacity)) throw new ConfigurationError(`Rate limiter "${limiter}"`, [costProblem(cost, capacity)]);
+}
+
+function costProblem(cost: number, capacity: number): string {
   if (!Number.isInteger(cost) || cost < 1) return `a cost of ${cost} is no whole number from 1`;
-  if (cost > capacity) return `a cost of ${cost} can never be allowed: at most ${capacity} units are available at once`;
-  return undefined;
+  return `a cost of ${cost} can never be allowed: at most ${capacity} units are available at once`;
 }

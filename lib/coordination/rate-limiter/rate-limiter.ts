@@ -4,7 +4,7 @@ import { orAborted } from '../../store/engine/or-aborted.js';
 import type { RateLimitMeter } from '../../telemetry/rate-limit-meter.js';
 import type { BlockedKeys } from './blocked-keys.js';
 import type { Outcome } from './decision-queue.js';
-import { checkCost } from './limiter-key.js';
+import { checkCost, isCost } from './limiter-key.js';
 import type { LimiterRoom } from './limiter-room.js';
 import type { Quota } from './quota.js';
 import type { RateLimitDecision } from './rate-limit-decision.js';
@@ -71,7 +71,8 @@ export class RateLimiter {
   consume(key: string, options: RateLimitCallOptions = {}): Promise<RateLimitDecision> {
     const { cost = 1, signal } = options;
     const { room } = this;
-    if (room !== undefined && signal?.aborted !== true) {
+    // What makes no sense is told of below.
+    if (room !== undefined && signal?.aborted !== true && isCost(cost, this.parts.quota.capacity)) {
       const local = this.decideHere(room, key, cost);
       if (local !== undefined) return Promise.resolve(local);
     }

@@ -37,6 +37,35 @@ describe('a server that is away', () => {
     expect(log.messages('log').filter((line) => line.includes('by the server again'))).toHaveLength(said);
   });
 
+  it('that is killed under load lets no more through than the limit', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    const options = { name: 'api', limit: 2_000, window: '12h', timeout: '10s' } as const;
+    await using one = await openLimiter(server.url, options);
+    await using other = await openLimiter(server.url, options);
+    let [allowed, unknown, denied] = [0, 0, 0];
+    const ask = async ({ limiter }: typeof one): Promise<void> => {
+      while (denied < 50) {
+        try {
+          if ((await limiter.consume('hot')).allowed) allowed += 1;
+          else denied += 1;
+        } catch (error) {
+          expect(error).toBeInstanceOf(FlowError);
+          unknown += 1;
+        }
+      }
+    };
+    const load = Promise.all([one, one, one, other, other, other].map(ask));
+    for (const count of [300, 900, 1_500]) {
+      await until(() => allowed >= count, { what: `${count} are through`, timeoutMs: 20_000 });
+      await server.kill();
+      await server.restart();
+    }
+    await load;
+    expect(allowed).toBeLessThanOrEqual(2_000);
+    // None is lost but those that nobody knows of.
+    expect(allowed + unknown).toBeGreaterThanOrEqual(2_000);
+  });
+
   it('lets another limiter decide', async () => {
     await using server = await EmbeddedNatsServer.start();
     const insurance = new MemoryRateLimiter({ limit: 2, window: '1h' });

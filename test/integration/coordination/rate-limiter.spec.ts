@@ -109,8 +109,10 @@ describe('a limiter', () => {
     expect(await one.limiter.consume('key')).toMatchObject({ allowed: true, remaining: 2 });
   });
 
-  it('rejects costs that can never be allowed', async () => {
-    await using one = await open({ limit: 3, window: '1h' });
+  it.each(['exact', 'leased'] as const)('rejects costs that can never be allowed: %s', async (precision) => {
+    await using one = await open({ limit: 3, window: '1h', precision, algorithm: 'fixed-window' });
+    // Also when there is something to decide by here.
+    for (let index = 0; index < 4; index++) await one.limiter.consume('key');
     for (const cost of [0, -1, 1.5, 4, NaN]) {
       await expect(one.limiter.consume('key', { cost })).rejects.toThrow(ConfigurationError);
       await expect(one.limiter.waitFor('key', { cost })).rejects.toThrow(ConfigurationError);
@@ -233,6 +235,15 @@ describe('leased units', () => {
     const { remaining } = await one.limiter.peek('key');
     expect(remaining).toBeLessThan(100 - 22);
     expect(remaining).toBeGreaterThanOrEqual(100 - 22 - 2 * 10 - 3);
+  });
+
+  it('serve those who wait, never faster than the limit', async () => {
+    await using one = await open({ precision: 'leased', limit: 40, window: 400, lease: { size: 5, hold: 20 } });
+    const started = performance.now();
+    await Promise.all(Array.from({ length: 80 }, () => one.limiter.waitFor('key')));
+    // 38 at once, less than a burst by what comes back in the hold; the others at 100 per second.
+    expect(performance.now() - started).toBeGreaterThan(400);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   it('are given up by resets, rewards and penalties of this process', async () => {
