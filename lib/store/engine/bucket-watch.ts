@@ -35,8 +35,10 @@ export class BucketWatch {
   private last = 0;
   private resets = 0;
   private caughtUp = false;
-  /** The pattern's last revision at the start, by the leader: the watch has caught up when it has seen this one. */
-  private target = 0;
+  /** Revision that has to be seen next on the way to being caught up, see {@link lookForEnd}. */
+  private target = Infinity;
+  /** All that waited at first has come. */
+  private isListed = false;
   private created = '';
   private stopped = false;
   /** The session is at its end. */
@@ -94,6 +96,11 @@ export class BucketWatch {
     return this.created;
   }
 
+  /** From now on it goes on where it was, whatever breaks; before, it may leave out what was replaced meanwhile. */
+  get isCaughtUp(): boolean {
+    return this.caughtUp;
+  }
+
   /** Ends it; nothing is passed on any more, and no consumer is left behind. */
   async stop(): Promise<void> {
     if (this.stopped) return;
@@ -121,59 +128,67 @@ export class BucketWatch {
       // Another bucket of the same name, or an emptied one: its revisions begin anew.
       this.last = 0;
       this.caughtUp = false;
+      this.isListed = false;
       this.resets += 1;
     }
     this.created = stream.created;
     if (first && this.options.from === 'new') this.last = stream.state.last_seq;
-    this.target = await lastRevision(this.connection, this.layout, this.options.pattern);
-    const { session, pending } = await WatchSession.open(this.connection, this.layout, {
+    this.target = Infinity;
+    const session = await WatchSession.open(this.connection, this.layout, {
       filter: this.layout.subject(this.options.pattern),
       start: this.startOf(),
-      onRevision: (key, revision, left) => this.receive(key, revision, left),
-      onIdle: () => this.lookForTarget(),
+      onRevision: (key, revision) => this.receive(key, revision),
+      onIdle: () => this.aimLast(),
       onBroken: (reason) => this.restart(reason),
     });
     this.session = session;
-    if (pending === 0) this.reachedEnd();
+    if (this.options.from === 'new') this.reportCaughtUp();
+    else if (!this.caughtUp) await this.aim();
   }
 
   private startOf(): WatchStart {
-    if (this.options.from === 'new' || this.caughtUp) return { kind: 'after', revision: this.last };
+    if (this.options.from === 'new' || this.isListed) return { kind: 'after', revision: this.last };
     if (this.options.from === 'history')
       return this.last === 0 ? { kind: 'history' } : { kind: 'after', revision: this.last };
     return { kind: 'last' };
   }
 
-  private receive(key: string, revision: StoredRevision, pending: number): void {
-    if (this.stopped) return;
+  private receive(key: string, revision: StoredRevision): void {
     // After a restart in the middle of the first values, those already passed on come again.
-    if (revision.revision > this.last) {
-      if (revision.revision > this.target) this.reportCaughtUp();
-      this.last = revision.revision;
-      this.options.onRevision(key, revision);
-    }
-    if (pending === 0) this.reachedEnd();
+    if (this.stopped || revision.revision <= this.last) return;
+    this.last = revision.revision;
+    this.options.onRevision(key, revision);
+    this.lookForEnd();
   }
 
-  /** Nothing more waits at the consumer. It may sit on a replica that is behind: there, the rest is about to come. */
-  private reachedEnd(): void {
-    if (this.last >= this.target) this.reportCaughtUp();
+  /**
+   * Everything that was there has been passed on when two revisions have been seen: the pattern's last one after the session began,
+   * which is behind all that waited then; and the last one after that, which is behind what has replaced a value that waited.
+   * The number of messages that the server says are pending is no help: it is off while values are replaced.
+   */
+  private lookForEnd(): void {
+    if (this.caughtUp || this.stopped || this.last < this.target) return;
+    if (this.isListed) this.reportCaughtUp();
+    else this.aimLast();
   }
 
-  /** The consumer has nothing for a while: what is missing has been removed, or its replica is far behind. */
-  private lookForTarget(): void {
-    this.reachedEnd();
+  private async aim(): Promise<void> {
+    const { session } = this;
+    const target = await lastRevision(this.connection, this.layout, this.options.pattern);
+    if (session !== this.session) return;
+    this.target = target;
+    this.lookForEnd();
+  }
+
+  /** Also when there is nothing for a while: then what was to be seen has been removed, or a replica is far behind. */
+  private aimLast(): void {
     if (this.caughtUp || this.stopped) return;
-    lastRevision(this.connection, this.layout, this.options.pattern).then(
-      (revision) => {
-        this.target = Math.min(this.target, revision);
-        this.reachedEnd();
-      },
-      (error: unknown) => {
-        // The next heartbeat asks again, or its absence starts the watch again.
-        this.log.debug(`Watch of "${this.options.pattern}": ${(error as Error).message}`);
-      },
-    );
+    this.isListed = true;
+    this.target = Infinity;
+    this.aim().catch((error: unknown) => {
+      // The next heartbeat asks again, or its absence starts the watch again.
+      this.log.debug(`Watch of "${this.options.pattern}": ${(error as Error).message}`);
+    });
   }
 
   private reportCaughtUp(): void {

@@ -43,7 +43,12 @@ export class SharedWatch {
       onRevision: (key, revision) => {
         for (const member of this.members) member.receive(key, revision);
       },
-      onCaughtUp: () => this.first.reportCaughtUp(),
+      onCaughtUp: () => {
+        this.first.reportCaughtUp();
+        void this.opening.then((shared) => {
+          for (const member of this.members) member.moveTo(shared);
+        }, doNothing);
+      },
       onEnd: (error) => this.end(error),
     });
   }
@@ -191,8 +196,9 @@ class Member implements RunningWatch {
   }
 
   /** Follows `shared` if its own watch has seen everything that the shared one has passed on. */
-  private moveTo(shared: BucketWatch): void {
+  moveTo(shared: BucketWatch): void {
     const { own } = this;
+    if (!shared.isCaughtUp) return;
     if (own === undefined || this.following !== undefined || !this.caughtUp || this.stopped) return;
     if (own.incarnation !== shared.incarnation || own.revision < shared.revision) return;
     this.follow(shared, own.revision);
@@ -201,4 +207,8 @@ class Member implements RunningWatch {
       this.log.warn(`A watch could not remove its consumer; the server will: ${String(error)}`);
     });
   }
+}
+
+function doNothing(): void {
+  // Told to whoever waits for it to open.
 }

@@ -19,8 +19,8 @@ export type WatchStart =
 export interface WatchSessionOptions {
   readonly filter: string;
   readonly start: WatchStart;
-  /** Each revision in order, with the number of those that wait behind it on the server. */
-  onRevision(key: string, revision: StoredRevision, pending: number): void;
+  /** Each revision in order. */
+  onRevision(key: string, revision: StoredRevision): void;
   /** Nothing waits on the server. May be called often. */
   onIdle(): void;
   /** Something was missed: this session is at its end, another one has to go on. Called at most once. */
@@ -51,19 +51,19 @@ export class WatchSession {
     this.timer = setInterval(() => this.checkSilence(), HEARTBEAT_MS).unref();
   }
 
-  /** @returns the session and how many revisions there were for it at first. */
+  /** When it resolves the server has the consumer. */
   static async open(
     connection: StoreConnection,
     layout: BucketLayout,
     options: WatchSessionOptions,
-  ): Promise<{ session: WatchSession; pending: number }> {
+  ): Promise<WatchSession> {
     const deliverSubject = createInbox(connection.inboxPrefix);
     const session = new WatchSession(connection, layout, options, deliverSubject);
     try {
-      const info = await askBucket(connection, `watch bucket "${layout.bucket}"`, () =>
+      await askBucket(connection, `watch bucket "${layout.bucket}"`, () =>
         connection.manager.consumers.add(layout.stream, consumerConfig(session.name, deliverSubject, options)),
       );
-      return { session, pending: info.num_pending + info.delivered.consumer_seq };
+      return session;
     } catch (error) {
       // Whether the server made the consumer is not known when the answer is missing.
       await session.close();
@@ -101,7 +101,7 @@ export class WatchSession {
     if (error !== null) return this.broken(error.message);
     this.lastSign = performance.now();
     if (message.headers?.code === CONTROL) return this.control(message);
-    const { consumerSequence, streamSequence, timeMs, pending } = readDeliveryInfo(message.reply ?? '');
+    const { consumerSequence, streamSequence, timeMs } = readDeliveryInfo(message.reply ?? '');
     if (consumerSequence !== this.delivered + 1) return this.broken('a revision was missed');
     this.delivered = consumerSequence;
     const key = this.layout.keyOf(message.subject);
@@ -109,7 +109,7 @@ export class WatchSession {
     const data = message.data.slice();
     const { headers } = message;
     const revision = toRevision({ sequence: streamSequence, data, time: new Date(timeMs), headers });
-    this.options.onRevision(key, { ...revision, headers }, pending);
+    this.options.onRevision(key, { ...revision, headers });
   }
 
   private control(message: Msg): void {
