@@ -5,6 +5,7 @@ import type { AnyKvReducer, KvReducer, StateOf } from '../store/engine/kv-reduce
 import type { ObjectStore } from '../store/engine/object-store.js';
 import { KeySpace } from '../store/engine/store-key.js';
 import type { CoordinationRoom } from './coordination-room.js';
+import { firstAbort } from './first-abort.js';
 import { lazily } from './lazily.js';
 
 /** What one primitive keeps in its bucket. */
@@ -62,9 +63,9 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     const what = `Waiting for ${this.nameOf(key)}`;
     const options = signal === undefined ? {} : { signal };
     if (isDone(await store.read(storeKey, options))) return;
-    const either = signal === undefined ? this.closing.signal : AbortSignal.any([signal, this.closing.signal]);
+    using either = firstAbort([signal, this.closing.signal]);
     let exists = false;
-    for await (const event of store.watch(storeKey, { signal: either })) {
+    for await (const event of store.watch(storeKey, { signal: either.signal })) {
       if (event.type === 'undecodable') throw event.error;
       if (event.type === 'value') exists = true;
       // Between the read and the watch the entry may have gone.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { BehaviorSubject, type Observable } from 'rxjs';
 import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
+import { firstAbort } from '../first-abort.js';
 import type { Lease } from '../lease/lease.js';
 import type { LeaseSpace } from '../lease/lease-space.js';
 
@@ -111,17 +112,21 @@ export class LeaderElection {
     this.log.log(`LeaderElection "${this.name}": this process leads now (fencing token ${lease.fencingToken}).`);
     const { signal } = lease;
     const work = this.tell('begin', (listener) => listener.begin(lease));
-    const over = AbortSignal.any([signal, resign.signal, this.stopping.signal]);
-    if (!over.aborted) await once(over, 'abort');
+    {
+      using over = firstAbort([signal, resign.signal, this.stopping.signal]);
+      if (!over.signal.aborted) await once(over.signal, 'abort');
+    }
     this.leases.forfeit(lease, 'its holder resigned');
     this.term = undefined;
     this.state.next(NOBODY);
     this.log.log(`LeaderElection "${this.name}": this process does not lead any more.`);
     const done = Promise.all([work, this.tell('end', (listener) => listener.end())]);
     // Until then the lease keeps others from leading; after that, nothing does.
-    await Promise.race([done, pause(this.ttlMs)]);
+    const settled = new AbortController();
+    void done.then(() => settled.abort());
+    await pause(this.ttlMs, settled.signal);
     await lease.release();
-    // A term does not begin before the last one has been wound up.
+    // A term does not begin before the last one has been settled up.
     if (!this.stopping.signal.aborted) await done;
   }
 
@@ -136,14 +141,14 @@ export class LeaderElection {
 }
 
 /** Resolves after `ms`, or when `signal` aborts. */
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
+      signal.removeEventListener('abort', end);
       resolve();
     };
     const timer = setTimeout(end, ms);
-    signal?.addEventListener('abort', end);
+    signal.addEventListener('abort', end);
   });
 }

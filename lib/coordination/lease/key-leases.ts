@@ -12,6 +12,7 @@ import { LeaseRequest, type LeaseRequestOptions } from './lease-request.js';
 import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
 import { CLAIM_MS, findLease } from './lease-table.js';
+import { TableOrder } from './table-order.js';
 import type { ResolvedLease } from './lease.options.js';
 
 /** What the leases of one primitive share. */
@@ -44,7 +45,7 @@ export class KeyLeases {
   private readonly background: BackgroundWork;
   private readonly watch: KeyWatch;
   private readonly timers: LineTimers;
-  private latest = 0;
+  private readonly order = new TableOrder();
   private keeping = false;
   private readonly gap = new GrantGap();
   /** Operations under way that somebody waits for. */
@@ -70,7 +71,7 @@ export class KeyLeases {
     this.watch = new KeyWatch({
       what,
       follow: (signal) => store.follow(key, signal),
-      onSeen: (seen) => this.see(seen),
+      onSeen: (seen) => this.see(seen, false),
       onStopped: () => this.checkIdle(),
       log,
     });
@@ -165,15 +166,14 @@ export class KeyLeases {
   }
 
   /** The table of the key as it was at a revision. */
-  private see({ table, revision }: SeenTable): void {
-    // Answers and watch come by different ways.
-    if (revision > 0 && revision < this.latest) return;
-    this.latest = revision;
+  private see({ table, revision }: SeenTable, own = true): void {
+    const order = this.order.judge(revision, own);
+    if (order === 'old') return;
     for (const request of [...this.placed.values()]) {
       const mine = findLease(table.holders, request.id);
       if (mine !== undefined) this.give(request, mine, revision);
       else if (findLease(table.waiters, request.id) !== undefined) request.placedAt ??= revision;
-      else if (request.placedAt !== undefined && (revision === 0 || revision > request.placedAt))
+      else if (request.placedAt !== undefined && (order === 'anew' || revision > request.placedAt))
         this.enterAnew(request);
     }
     for (const lease of [...this.held.values()]) {
@@ -183,9 +183,10 @@ export class KeyLeases {
     this.timers.planExpiry(table, (id) => this.placed.has(id));
   }
 
-  /** Its place has expired: this process was stopped, or the server away, for longer than it is kept. */
+  /** Its place, or its lease, has expired: this process was stopped, or the server away, for longer than it is kept. */
   private enterAnew(request: LeaseRequest): void {
     this.placed.delete(request.id);
+    this.leaveLater(request.id);
     request.renew();
     void this.enter(request);
   }
@@ -198,11 +199,7 @@ export class KeyLeases {
     // The server's clock may have been measured anew since; in no case is it ours for longer than it was asked for.
     const longest = appliedAt === undefined ? performance.now() + Math.min(ttlMs, CLAIM_MS) : appliedAt + ttlMs;
     const validUntil = Math.min(store.validUntil(Number(record.deadlineMs)), longest);
-    if (validUntil <= performance.now()) {
-      this.leaveLater(request.id);
-      request.renew();
-      return void this.enter(request);
-    }
+    if (validUntil <= performance.now()) return this.enterAnew(request);
     const { id } = request;
     const now = performance.now();
     meter.waited(now - request.since);

@@ -32,10 +32,9 @@ export interface Lease extends AsyncDisposable {
    */
   fence(latest: number | undefined): number;
   /**
-   * Gives the lease back, after a renewal that is under way. May be called again. Without a reachable server it is tried
-   * until the lease ends by itself.
+   * Gives the lease back, after a renewal that is under way. May be called again. A lease that is lost is not waited for.
    *
-   * @throws FlowError when the server refuses the write, or the lease could not be given back before its end.
+   * @throws LockLostError when its time was over before the server had it; JetStreamRequestError when the server refuses.
    */
   release(): Promise<void>;
 }
