@@ -53,6 +53,23 @@ export class Fitting {
     return order.total > 0 ? { ...order, price: 1 } : undefined;
   }
 
+  @FlowStep({ input: OrderSchema, rate: { limit: 1, window: '1s', key: (order) => String(order.id) } })
+  keyed(order: Order): number {
+    return order.total;
+  }
+
+  // @ts-expect-error: no such field of the input
+  @FlowStep({ input: OrderSchema, rate: { limit: 1, window: '1s', key: (order) => String(order.price) } })
+  wrongKey(order: Order): number {
+    return order.total;
+  }
+
+  // @ts-expect-error: no duration
+  @FlowStep({ rate: { limit: 1, window: 'a while' } })
+  wrongWindow(order: Order): number {
+    return order.total;
+  }
+
   @FlowStep({ input: PricedSchema })
   widerParameter(order: Order): number {
     return order.total;
