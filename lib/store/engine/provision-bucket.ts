@@ -121,7 +121,10 @@ function differences(config: StreamConfig, options: BucketOptions): Difference[]
     found.push({ field, have: String(have), want: String(want), update: update?.(want) });
   };
   compare('storage', config.storage as string, options.storage);
-  compare('ttl (ms)', millis(config.max_age), options.ttlMs, (ttlMs) => ({ max_age: nanos(ttlMs) }));
+  compare('ttl (ms)', millis(config.max_age), options.ttlMs, (ttlMs) => ({
+    max_age: nanos(ttlMs),
+    duplicate_window: nanos(duplicateWindow(ttlMs)),
+  }));
   compare('history', config.max_msgs_per_subject, options.history, (max_msgs_per_subject) => ({
     max_msgs_per_subject,
   }));
@@ -146,6 +149,12 @@ function differences(config: StreamConfig, options: BucketOptions): Difference[]
   compare('description', config.description ?? '', options.description, (description) => ({ description }));
   return found;
 }
+
+/** As the KV client chooses it for a new bucket: the server's default, but no longer than messages live. 0: for ever. */
+function duplicateWindow(ttlMs: number): number {
+  return ttlMs === 0 ? DEFAULT_DUPLICATE_WINDOW_MS : Math.min(ttlMs, DEFAULT_DUPLICATE_WINDOW_MS);
+}
+const DEFAULT_DUPLICATE_WINDOW_MS = 120_000;
 
 async function align(
   connection: StoreConnection,

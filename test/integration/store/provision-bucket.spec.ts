@@ -1,6 +1,7 @@
 import { Kvm } from '@nats-io/kv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { toMilliseconds } from '../../../lib/common/duration.js';
 import { ConfigurationError } from '../../../lib/common/errors.js';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import type { BucketOptions, BucketProvisionMode } from '../../../lib/store/engine/bucket-options.js';
@@ -70,6 +71,21 @@ describe('provisioning a bucket', () => {
     expect(log.messages('log').join('\n')).toContain(
       'Bucket "changing": changed ttl (ms) from 0 to 86400000, history from 1 to 4.',
     );
+  });
+
+  it('shortens and lengthens the time that entries live, also below the duplicate window', async () => {
+    const lives: [string, number][] = [
+      ['1h', 120],
+      ['10s', 10],
+      ['1s', 1],
+      ['30s', 30],
+      ['1d', 120],
+    ];
+    for (const [ttl, seconds] of lives) {
+      await provision({ bucket: 'shorter', ttl });
+      const { config } = await connection.manager.streams.info('KV_shorter');
+      expect([config.max_age, config.duplicate_window]).toEqual([toMilliseconds(ttl) * 1e6, seconds * 1e9]);
+    }
   });
 
   it('says once that it was created, and nothing of a bucket that is there', async () => {
