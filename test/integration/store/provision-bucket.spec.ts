@@ -1,7 +1,7 @@
 import { Kvm } from '@nats-io/kv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
-import { toMilliseconds } from '../../../lib/common/duration.js';
+import { toMilliseconds, type Duration } from '../../../lib/common/duration.js';
 import { ConfigurationError } from '../../../lib/common/errors.js';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import type { BucketOptions, BucketProvisionMode } from '../../../lib/store/engine/bucket-options.js';
@@ -74,7 +74,7 @@ describe('provisioning a bucket', () => {
   });
 
   it('shortens and lengthens the time that entries live, also below the duplicate window', async () => {
-    const lives: [string, number][] = [
+    const lives: [Duration, number][] = [
       ['1h', 120],
       ['10s', 10],
       ['1s', 1],
