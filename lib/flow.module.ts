@@ -34,10 +34,10 @@ export class FlowModule {
   }
 
   /**
-   * Makes state objects injectable in the module that imports this. Needs a `forRoot` of the same connection. Several
-   * modules may name a class: they share its store.
+   * Makes state objects, locks, limiters and counts injectable in the module that imports this. Needs a `forRoot` of the same
+   * connection. Several modules may name the same: they share it.
    *
-   * @throws ConfigurationError when a class is not decorated, or a bucket on the server does not fit.
+   * @throws ConfigurationError when a class is not decorated, options have problems, or a bucket on the server does not fit.
    */
   static forFeature(options: FlowFeatureOptions): DynamicModule {
     return {

@@ -1,13 +1,29 @@
 import { Injectable, Module } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import {
+  Barrier,
   ConfigurationError,
   Coordination,
+  CountDownLatch,
+  Counter,
   FlowModule,
   getFlowToken,
+  IdGenerator,
+  InjectBarrier,
+  InjectCountDownLatch,
+  InjectCounter,
+  InjectIdGenerator,
+  InjectLeaderElection,
   InjectMutex,
+  InjectReadWriteLock,
+  InjectSemaphore,
+  InjectWaitGroup,
+  LeaderElection,
   LockLostError,
   Mutex,
+  ReadWriteLock,
+  Semaphore,
+  WaitGroup,
   type MutexOptions,
 } from 'nestjs-jetstream-flow';
 import { startFlowApp } from '../../support/flow-app.js';
@@ -42,6 +58,48 @@ describe('coordination in a module', () => {
     expect(() => coordination.mutex('orders', { ttl: '6s' })).toThrow(ConfigurationError);
     expect(await mutex.runExclusive('17', ({ key }) => key)).toBe('17');
     expect(await coordination.mutex('others').runExclusive('17', () => 1)).toBe(1);
+  });
+
+  it('injects one of each kind', async () => {
+    @Injectable()
+    class Everything {
+      constructor(
+        @InjectSemaphore('pool') readonly semaphore: Semaphore,
+        @InjectReadWriteLock('files') readonly lock: ReadWriteLock,
+        @InjectLeaderElection('office') readonly election: LeaderElection,
+        @InjectCounter('visits') readonly counter: Counter,
+        @InjectWaitGroup('imports') readonly group: WaitGroup,
+        @InjectCountDownLatch('start') readonly latch: CountDownLatch,
+        @InjectBarrier('phase') readonly barrier: Barrier,
+        @InjectIdGenerator('tickets') readonly ids: IdGenerator,
+      ) {}
+    }
+    const all = FlowModule.forFeature({
+      semaphores: [{ name: 'pool', permits: 3 }],
+      readWriteLocks: [{ name: 'files' }],
+      elections: [{ name: 'office' }],
+      counters: [{ name: 'visits' }],
+      waitGroups: [{ name: 'imports' }],
+      latches: [{ name: 'start' }],
+      barriers: [{ name: 'phase', parties: 1 }],
+      idGenerators: [{ name: 'tickets', start: 7 }],
+    });
+    await using app = await startFlowApp(at.url, [Everything], {}, [all]);
+    const made = app.get(Everything);
+    const coordination = app.get(Coordination);
+    expect(made.semaphore).toBe(coordination.semaphore('pool'));
+    expect(made.lock).toBe(coordination.readWriteLock('files'));
+    expect(made.election).toBe(coordination.election('office'));
+    expect(made.latch).toBe(coordination.latch('start'));
+    expect(await made.semaphore.run('k', () => 'in')).toBe('in');
+    expect(await made.lock.runShared('k', () => 'in')).toBe('in');
+    await made.counter.add('k', 3);
+    expect(await made.counter.value('k')).toBe(3);
+    expect(await made.group.add('k', 2)).toBe(2);
+    expect(await made.barrier.arrive('k')).toBe(1);
+    expect(await made.ids.next('k')).toBe(7);
+    expect(() => coordination.semaphore('unknown')).toThrow('permits');
+    expect(() => coordination.barrier('no.dots', { parties: 0 })).toThrow(/no\.dots[^]*parties/);
   });
 
   it('gives leases back when the application stops, and rejects who waits', async () => {

@@ -37,6 +37,12 @@ class Holder implements AsyncDisposable {
     });
   }
 
+  /** Whether it has told that it has the lease, and not yet that it gave it back. */
+  holds(): boolean {
+    const last = this.messages.at(-1)?.type;
+    return last === 'held';
+  }
+
   ask(command: 'acquire' | 'write' | 'release'): void {
     this.process.send(command);
   }
@@ -115,6 +121,35 @@ describe('the lease of another process', () => {
     await using next = await waiting;
     expect(next.signal.aborted).toBe(false);
     expect(performance.now() - released).toBeLessThan(TTL + 500 + SLACK);
+  });
+});
+
+describe('the processes that wait for a lease', () => {
+  it('get it in the order in which they came', { timeout: 60_000 }, async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using own = await openRoom(server.url);
+    const mutex = own.use(makeMutex(own.room, { name: 'test' }));
+    const holders = await Promise.all(Array.from({ length: 4 }, () => Holder.start(server.url, 'order')));
+    // No renewal of it is to be taken for somebody who comes.
+    const lease = await mutex.acquire('order', { ttl: '1h' });
+    const lastRevision = async (): Promise<number> =>
+      (await own.connection.manager.streams.info('KV_flow_lock_test')).state.last_seq;
+    const shuffled = [2, 0, 3, 1].map((index) => holders[index]!);
+    for (const holder of shuffled) {
+      const before = await lastRevision();
+      holder.ask('acquire');
+      await until(async () => (await lastRevision()) > before, { what: 'a process to stand in line' });
+    }
+    await lease.release();
+    const tokens: number[] = [lease.fencingToken];
+    for (const holder of shuffled) {
+      tokens.push((await holder.told('held')).token!);
+      expect(holders.filter((other) => other.holds())).toEqual([holder]);
+      holder.ask('release');
+      await holder.told('released');
+    }
+    expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
+    for (const holder of holders) await holder[Symbol.asyncDispose]();
   });
 });
 
