@@ -146,8 +146,8 @@ export class KeyLeases {
     this.placed.set(id, request);
     try {
       const seen = await this.parts.store.enter(this.key, this.wishOf(request), true);
-      // The watch may have been faster, and the caller may be gone.
-      if (!request.settled && request.id === id) this.entered(request, seen);
+      // The watch may have been faster, and the caller may be gone: then it does not stand there any more.
+      if (this.placed.get(id) === request) this.entered(request, seen);
       this.see(seen);
     } catch (error) {
       this.placed.delete(id);
