@@ -79,9 +79,9 @@ export class LeaseStore {
     return performance.now() + deadlineMs - clock.now() - clock.errorMs;
   }
 
-  /** Milliseconds from now until the server's clock is at `timeMs`. */
+  /** Milliseconds from now until the server's clock certainly is at `timeMs`. */
   until(timeMs: number): number {
-    return timeMs - (this.opened?.clock.now() ?? timeMs);
+    return this.opened === undefined ? 0 : timeMs - earliest(this.opened.clock);
   }
 
   /** Asks for a lease; see {@link enterTable}. */
@@ -139,7 +139,7 @@ export class LeaseStore {
     const options = signal === undefined ? {} : { signal };
     const { state, revision } = await store.write('modify', key, options, (before) => {
       const table = before ?? create(LeaseTableSchema);
-      if (!mutate(table, clock.now())) return { kind: 'keep' };
+      if (!mutate(table, earliest(clock))) return { kind: 'keep' };
       return isEmptyTable(table) ? { kind: 'remove', purge: false } : { kind: 'write', state: table };
     });
     if (revision !== undefined) return { table: state ?? create(LeaseTableSchema), revision };
@@ -147,6 +147,11 @@ export class LeaseStore {
     const entry = await store.readEntry(key, options);
     return { table: entry?.state ?? create(LeaseTableSchema), revision: entry?.revision ?? 0 };
   }
+}
+
+/** What the server's clock is at least: nobody's lease is ended too early, whatever the error. */
+function earliest(clock: LeaseClock): number {
+  return clock.now() - clock.errorMs;
 }
 
 function toSeen(event: WatchEvent<LeaseTable>): SeenTable | undefined {
