@@ -125,9 +125,12 @@ export class LeaderElection {
     const settled = new AbortController();
     void done.then(() => settled.abort());
     await pause(this.ttlMs, settled.signal);
-    await lease.release();
-    // A term does not begin before the last one has been settled up.
-    if (!this.stopping.signal.aborted) await done;
+    try {
+      await lease.release();
+    } finally {
+      // The next term of this process does not begin before the last one has been settled.
+      if (!this.stopping.signal.aborted) await done;
+    }
   }
 
   /** Never rejects. */
