@@ -184,6 +184,12 @@ describe.each(['express', 'fastify'] as const)('RateLimitGuard on %s', (platform
     expect((await get('/users/report/7')).status).toBe(429);
   });
 
+  it('answers 400 to a cost that makes no sense', async () => {
+    for (const cost of ['0', '11', '1.5', 'much'])
+      expect((await get(`/users/report/${cost}`, 'dora')).status).toBe(400);
+    expect((await get('/users/report/10', 'dora')).status).toBe(200);
+  });
+
   it('asks several limiters in order, and tells of each of their limits', async () => {
     const plan = await get('/users/plan', 'carl');
     expect(plan.headers.get('ratelimit-policy')).toBe('"user";q=3;w=60, "second";q=5;w=1, "day";q=2;w=86400');

@@ -1,8 +1,15 @@
-import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import {
+  BadRequestException,
+  Injectable,
+  ServiceUnavailableException,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { ConfigurationError, RateLimitedError } from '../../common/errors.js';
 import type { RateLimitDecision } from '../rate-limiter/rate-limit-decision.js';
 import type { RateLimiter } from '../rate-limiter/rate-limiter.js';
+import { isAbsence } from '../rate-limiter/store-fallback.js';
 import { getCoordinationToken } from './coordination.tokens.js';
 import { rateLimitFields, retryAfterSeconds, type HeaderFields } from './rate-limit-headers.js';
 import { getRateLimits, type RateLimitMetadata } from './rate-limit.decorator.js';
@@ -13,7 +20,8 @@ import { RateLimitException } from './rate-limit.exception.js';
  * the whole application as `APP_GUARD`, behind the guard that knows the user when the key needs it.
  *
  * HTTP, on Express and Fastify: a denial is a 429 with `Retry-After` (`RateLimitException`), and every response tells what is left in
- * the fields `RateLimit` and `RateLimit-Policy` of the IETF draft. Elsewhere a denial is a `RateLimitedError`, and `key` must be given.
+ * the fields `RateLimit` and `RateLimit-Policy` of the IETF draft. A `cost` function that gives what can never be allowed is a 400; a
+ * server that does not answer a 503, unless the limiter has `onStoreError`. Elsewhere a denial is a `RateLimitedError`, and `key` must be given.
  */
 @Injectable()
 export class RateLimitGuard implements CanActivate {
@@ -47,7 +55,18 @@ export class RateLimitGuard implements CanActivate {
       ]);
     }
     const units = typeof cost === 'number' ? cost : await cost(context);
-    return this.limiterOf(limiter, connection).consume(of, { cost: units });
+    try {
+      return await this.limiterOf(limiter, connection).consume(of, { cost: units });
+    } catch (error) {
+      if (context.getType() !== 'http') throw error;
+      // Reckoned from the request: a cost that can never be allowed is the client's mistake, not the application's.
+      if (typeof cost === 'function' && error instanceof ConfigurationError)
+        throw new BadRequestException('The request costs more than can be allowed, or nothing.', { cause: error });
+      if (!isAbsence(error)) throw error;
+      throw new ServiceUnavailableException('Rate limits cannot be checked right now. Try again in a moment.', {
+        cause: error,
+      });
+    }
   }
 
   private limiterOf(name: string, connection: string | undefined): RateLimiter {

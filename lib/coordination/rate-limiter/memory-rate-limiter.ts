@@ -27,6 +27,11 @@ export class MemoryRateLimiter {
     this.states = new LRUCache({ max: maxKeys });
   }
 
+  /** Most units that can be available at once: the largest `cost` that can be allowed. */
+  get capacity(): number {
+    return this.quota.capacity;
+  }
+
   /** Uses `cost` units, 1 without it, of every limit, or of none. @throws ConfigurationError when they can never be allowed. */
   consume(key: string, { cost = 1 }: { readonly cost?: number } = {}): RateLimitDecision {
     checkCost('in memory', cost, this.quota.capacity);

@@ -63,6 +63,11 @@ export class RateLimiter {
     return this.parts.name;
   }
 
+  /** Most units that can be available at once: the largest `cost` that can be allowed. */
+  get capacity(): number {
+    return this.parts.quota.capacity;
+  }
+
   /**
    * Uses `cost` units of `key`, of every limit, or of none; does not wait.
    *

@@ -24,9 +24,7 @@ export class StoreFallback {
   /** The decision in place of the one that failed with `error`. @throws the error itself, when it is not the server's absence. */
   async decide(key: string, cost: number, error: unknown): Promise<RateLimitDecision> {
     const { onStoreError, name } = this.options;
-    const isAbsence =
-      error instanceof FlowError && !(error instanceof CancelledError) && !(error instanceof ConfigurationError);
-    if (onStoreError === 'throw' || !isAbsence) throw error;
+    if (onStoreError === 'throw' || !isAbsence(error)) throw error;
     if (!this.failing) {
       this.failing = true;
       const means = typeof onStoreError === 'string' ? `"${onStoreError}"` : 'the limiter of onStoreError';
@@ -68,4 +66,9 @@ export class StoreFallback {
     }));
     return new RateLimitDecision(allowed, 'fallback', Date.now(), { limits: () => limits });
   }
+}
+
+/** Whether a decision failed since the server did not make it; else it was cancelled, or asked for wrongly. */
+export function isAbsence(error: unknown): boolean {
+  return error instanceof FlowError && !(error instanceof CancelledError) && !(error instanceof ConfigurationError);
 }
