@@ -67,12 +67,12 @@ async function createStream(
     refuseIgnored(connection, wanted, created);
     log.log(`${where(name)} created for ${(wanted.subjects ?? [name]).join(', ')}.`);
   } catch (error) {
-    if (isApiError(error, ApiCode.streamNameInUse)) {
-      // Another process was quicker, with other settings.
-      const existing = await readStream(connection, name);
-      return matchStream(connection, wanted, existing, 'auto', log);
-    }
     const overlaps = isApiError(error, ApiCode.subjectsOverlap);
+    if (overlaps || isApiError(error, ApiCode.streamNameInUse)) {
+      // Another process was quicker; two that come at the same time may be told that one overlaps with the other.
+      const existing = await findStream(connection, name);
+      if (existing !== undefined) return matchStream(connection, wanted, existing, 'auto', log);
+    }
     const problems = overlaps ? await describeOverlaps(connection, wanted) : [];
     rethrowRefusal(where(name), problems, 'Change the settings', error);
   }

@@ -91,8 +91,13 @@ async function create(connection: StoreConnection, options: BucketOptions, what:
     await bucketRequest(what, () => new Kvm(connection.manager.jetstream()).create(options.bucket, wanted));
     return true;
   } catch (error) {
-    if (!isRefusal(error, ApiCode.streamNameInUse)) throw error;
-    return false;
+    if (isRefusal(error, ApiCode.streamNameInUse)) return false;
+    // Two that come at the same time may be told that one overlaps with the other.
+    const isThere =
+      isRefusal(error, ApiCode.subjectsOverlap) &&
+      (await findStream(connection, new BucketLayout(options.bucket).stream, what)) !== undefined;
+    if (isThere) return false;
+    throw error;
   }
 }
 
