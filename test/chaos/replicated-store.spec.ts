@@ -3,6 +3,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { UNCHANGED } from '../../lib/store/engine/change.js';
 import { connectForTest } from '../support/connect-for-test.js';
 import { NatsCluster } from '../support/nats-cluster.js';
+import { needsServer } from '../support/needs-server.js';
 import { until } from '../support/until.js';
 import { collect, openTallies, type Tallies } from '../integration/store/store-fixture.js';
 import type { ObjectStore } from '../../lib/store/engine/object-store.js';
@@ -75,7 +76,8 @@ describe('a bucket with three replicas', { timeout: 120_000 }, () => {
     expect(missing).toBe(0);
   });
 
-  it('counts every update while its servers are killed one after the other', async () => {
+  it('counts every update while its servers are killed one after the other', async (context) => {
+    needsServer(context, cluster.servers[0]!, '2.10', 'keeping what was acknowledged when servers are killed');
     const keys = Array.from({ length: 10 }, (_, index) => ({ id: `count${index}` }));
     let done = 0;
     let stale = 0;

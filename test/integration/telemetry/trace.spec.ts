@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -68,7 +69,7 @@ describe('the trace of a run', () => {
     await using telemetry = recordTelemetry();
     const script = fileURLToPath(new URL('./worker-process.ts', import.meta.url));
     const worker = spawn(process.execPath, ['--import', '@swc-node/register/esm-register', script, server.url], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       env: {
         ...process.env,
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -76,7 +77,9 @@ describe('the trace of a run', () => {
         OTEL_METRICS_EXPORTER: 'none',
       },
     });
-    const [output, ended] = [text(worker.stdout), once(worker, 'exit')];
+    const [output, ended] = [text(worker.stdout as Readable), once(worker, 'exit')];
+    // What Nest buffers until it has its logger is written later, outside of the step.
+    await once(worker, 'message');
     await using app = await startFlowApp(server.url, []);
     const run = await trace.getTracer('shop').startActiveSpan('checkout', async (checkout) => {
       const started = await app.get(FlowClient).start(Orders, { id: 'two', passed: 0 }, { runId: 'two' });

@@ -24,6 +24,8 @@ class WorkerModule {}
 
 const app = await NestFactory.createApplicationContext(WorkerModule, { bufferLogs: true });
 app.useLogger(app.get(Logger));
+process.send?.('ready');
 await new Promise((resolve) => process.once('SIGTERM', resolve));
 await app.close();
 await telemetry.shutdown();
+process.disconnect();
