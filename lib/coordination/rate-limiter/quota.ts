@@ -8,6 +8,9 @@ import { SlidingLog } from './algorithms/sliding-log.js';
 import { SlidingWindow } from './algorithms/sliding-window.js';
 import { RateLimitDecision, type DecisionSource, type DecisionView, type LimitStatus } from './rate-limit-decision.js';
 
+/** Uses of limits that other instances have, kept with a key: those of a version or two. */
+const MOST_OTHERS = 8;
+
 /** An algorithm that is handed only what it has made itself. */
 type AnyAlgorithm = Omit<LimitAlgorithm<never>, 'unused'> & { unused(): unknown };
 
@@ -49,15 +52,18 @@ export class Quota {
     return this.fit(create(RateLimitStateSchema));
   }
 
-  /** Brings a state, perhaps of other options, into the form of these: what does not fit counts as unused. */
+  /**
+   * Brings a state, perhaps of other options, into the form of these: what is used of these limits comes first, what is used of others
+   * behind it. So instances with other options, as there are while a new version is rolled out, find their own counts again.
+   */
   fit(state: RateLimitState): RateLimitState {
-    state.limits.length = Math.min(state.limits.length, this.rules.length);
-    this.rules.forEach(({ kind, windowMs, algorithm }, index) => {
-      const use = state.limits[index];
-      if (use?.algorithm.case === kind && use.windowMs === windowMs) return;
-      const unused = { case: kind, value: algorithm.unused() } as LimitUse['algorithm'];
-      state.limits[index] = create(LimitUseSchema, { windowMs, algorithm: unused });
+    if (this.rules.every((rule, index) => isUseOf(rule, state.limits[index]))) return state;
+    const others = state.limits;
+    const own = this.rules.map((rule) => {
+      const index = others.findIndex((use) => isUseOf(rule, use));
+      return others.splice(index, index < 0 ? 0 : 1)[0] ?? unusedOf(rule);
     });
+    state.limits = [...own, ...others.slice(0, MOST_OTHERS)];
     return state;
   }
 
@@ -72,7 +78,7 @@ export class Quota {
     let least = Infinity;
     for (let index = 0; index < this.rules.length; index++) {
       const { algorithm } = this.rules[index] as Rule;
-      least = Math.min(least, algorithm.available(useOf(state, index), state.atMs, present));
+      least = Math.min(least, algorithm.available(useOf(state, index), present));
     }
     return least;
   }
@@ -82,7 +88,7 @@ export class Quota {
     const present = this.present(state, now);
     for (let index = 0; index < this.rules.length; index++) {
       const { algorithm } = this.rules[index] as Rule;
-      algorithm.add(useOf(state, index), state.atMs, present, units);
+      algorithm.add(useOf(state, index), present, units);
     }
     state.atMs = present;
   }
@@ -137,7 +143,7 @@ class StateView implements DecisionView {
 
   limits(): readonly LimitStatus[] {
     const { state, now, wanted, held } = this;
-    return this.rules.map((rule, index) => statusOf(rule, useOf(state, index), state.atMs, now, wanted, held));
+    return this.rules.map((rule, index) => statusOf(rule, useOf(state, index), now, wanted, held));
   }
 }
 
@@ -161,25 +167,27 @@ function toRule(limit: Limit, holdMs: number): Rule {
   }
 }
 
+function isUseOf({ kind, windowMs }: Rule, use: LimitUse | undefined): boolean {
+  return use?.algorithm.case === kind && use.windowMs === windowMs;
+}
+
+function unusedOf({ kind, windowMs, algorithm }: Rule): LimitUse {
+  const unused = { case: kind, value: algorithm.unused() } as LimitUse['algorithm'];
+  return create(LimitUseSchema, { windowMs, algorithm: unused });
+}
+
 /** `fit` has put the use of the rule's kind there. */
 function useOf(state: RateLimitState, index: number): never {
   return state.limits[index]?.algorithm.value as never;
 }
 
-function statusOf(
-  { limit, algorithm }: Rule,
-  use: never,
-  at: number,
-  now: number,
-  wanted: number,
-  held: number,
-): LimitStatus {
+function statusOf({ limit, algorithm }: Rule, use: never, now: number, wanted: number, held: number): LimitStatus {
   return {
     name: limit.name,
     limit: limit.limit,
     windowMs: limit.windowMs,
-    remaining: Math.max(0, Math.min(algorithm.available(use, at, now) + held, algorithm.capacity)),
-    resetAfterMs: Math.ceil(algorithm.resetAfter(use, at, now)),
-    retryAfterMs: wanted === 0 ? 0 : algorithm.waitFor(use, at, now, wanted),
+    remaining: Math.max(0, Math.min(algorithm.available(use, now) + held, algorithm.capacity)),
+    resetAfterMs: Math.ceil(algorithm.resetAfter(use, now)),
+    retryAfterMs: wanted === 0 ? 0 : algorithm.waitFor(use, now, wanted),
   };
 }

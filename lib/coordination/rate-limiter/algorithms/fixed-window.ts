@@ -21,21 +21,21 @@ export class FixedWindow implements LimitAlgorithm<FixedWindowUse> {
     return create(FixedWindowUseSchema);
   }
 
-  available(use: FixedWindowUse, _at: number, now: number): number {
+  available(use: FixedWindowUse, now: number): number {
     return this.capacity - this.usedAt(use, now);
   }
 
-  add(use: FixedWindowUse, _at: number, now: number, units: number): void {
+  add(use: FixedWindowUse, now: number, units: number): void {
     const used = this.usedAt(use, now);
     if (used === 0) use.startMs = now;
     use.used = Math.min(Math.max(0, used + units), 2 * this.capacity);
   }
 
-  waitFor(use: FixedWindowUse, at: number, now: number, cost: number): number {
-    return this.available(use, at, now) >= cost ? 0 : Math.ceil(this.resetAfter(use, at, now));
+  waitFor(use: FixedWindowUse, now: number, cost: number): number {
+    return this.available(use, now) >= cost ? 0 : Math.ceil(this.resetAfter(use, now));
   }
 
-  resetAfter(use: FixedWindowUse, _at: number, now: number): number {
+  resetAfter(use: FixedWindowUse, now: number): number {
     return this.usedAt(use, now) === 0 ? 0 : use.startMs + this.windowMs - now;
   }
 

@@ -28,25 +28,26 @@ export class Gcra implements LimitAlgorithm<GcraUse> {
     return create(GcraUseSchema);
   }
 
-  available(use: GcraUse, at: number, now: number): number {
-    return Math.floor(this.burst - this.levelAt(use, at, now) + ROUNDING);
+  available(use: GcraUse, now: number): number {
+    return Math.floor(this.burst - this.levelAt(use, now) + ROUNDING);
   }
 
-  add(use: GcraUse, at: number, now: number, units: number): void {
-    const level = this.levelAt(use, at, now) + units;
+  add(use: GcraUse, now: number, units: number): void {
+    const level = this.levelAt(use, now) + units;
     use.level = Math.min(Math.max(0, level), 2 * this.burst);
+    use.atMs = now;
   }
 
-  waitFor(use: GcraUse, at: number, now: number, cost: number): number {
-    const excess = this.levelAt(use, at, now) + cost - this.burst;
+  waitFor(use: GcraUse, now: number, cost: number): number {
+    const excess = this.levelAt(use, now) + cost - this.burst;
     return excess <= ROUNDING ? 0 : Math.ceil(excess / this.rate);
   }
 
-  resetAfter(use: GcraUse, at: number, now: number): number {
-    return Math.max(0, this.levelAt(use, at, now) - ROUNDING) / this.rate;
+  resetAfter(use: GcraUse, now: number): number {
+    return Math.max(0, this.levelAt(use, now) - ROUNDING) / this.rate;
   }
 
-  private levelAt(use: GcraUse, at: number, now: number): number {
-    return Math.max(0, use.level - (now - at) * this.rate);
+  private levelAt(use: GcraUse, now: number): number {
+    return Math.max(0, use.level - (now - use.atMs) * this.rate);
   }
 }

@@ -13,8 +13,8 @@ export interface Limit {
 export type AlgorithmName = 'gcra' | 'fixed-window' | 'sliding-window' | 'sliding-log';
 
 /**
- * How units of one limit are counted, as functions of what is used (`use`, changed in place), of the time of its last change (`at`),
- * and of the present (`now`, not before `at`). All times are milliseconds of one clock. Pure otherwise.
+ * How units of one limit are counted, as functions of what is used (`use`, changed in place) and of the present (`now`, not before
+ * any that was handed in with this `use`). All times are milliseconds of one clock. Pure otherwise.
  */
 export interface LimitAlgorithm<Use> {
   /** Most units that can be available. */
@@ -24,14 +24,14 @@ export interface LimitAlgorithm<Use> {
   /** Nothing is used. */
   unused(): Use;
   /** Whole units that may be used now; negative after a penalty. */
-  available(use: Use, at: number, now: number): number;
+  available(use: Use, now: number): number;
   /**
    * Counts units; negative ones are given back. May count more than are available: a penalty, which holds for one capacity
    * beyond the limit at most.
    */
-  add(use: Use, at: number, now: number, units: number): void;
+  add(use: Use, now: number, units: number): void;
   /** Whole milliseconds until `cost` units, at most the capacity, are available, if nothing is used in between. */
-  waitFor(use: Use, at: number, now: number, cost: number): number;
+  waitFor(use: Use, now: number, cost: number): number;
   /** Milliseconds until everything is available, if nothing is used in between. */
-  resetAfter(use: Use, at: number, now: number): number;
+  resetAfter(use: Use, now: number): number;
 }

@@ -21,11 +21,11 @@ export class SlidingLog implements LimitAlgorithm<SlidingLogUse> {
     return create(SlidingLogUseSchema);
   }
 
-  available(use: SlidingLogUse, _at: number, now: number): number {
+  available(use: SlidingLogUse, now: number): number {
     return this.capacity - sum(use.units, this.firstOf(use, now));
   }
 
-  add(use: SlidingLogUse, _at: number, now: number, units: number): void {
+  add(use: SlidingLogUse, now: number, units: number): void {
     const first = this.firstOf(use, now);
     use.atMs.splice(0, first);
     use.units.splice(0, first);
@@ -33,8 +33,8 @@ export class SlidingLog implements LimitAlgorithm<SlidingLogUse> {
     else this.append(use, Math.ceil(now), Math.min(units, 2 * this.capacity - sum(use.units, 0)));
   }
 
-  waitFor(use: SlidingLogUse, at: number, now: number, cost: number): number {
-    let missing = cost - this.available(use, at, now);
+  waitFor(use: SlidingLogUse, now: number, cost: number): number {
+    let missing = cost - this.available(use, now);
     if (missing <= 0) return 0;
     for (let index = this.firstOf(use, now); index < use.units.length; index++) {
       missing -= use.units[index] ?? 0;
@@ -43,7 +43,7 @@ export class SlidingLog implements LimitAlgorithm<SlidingLogUse> {
     return 0;
   }
 
-  resetAfter(use: SlidingLogUse, _at: number, now: number): number {
+  resetAfter(use: SlidingLogUse, now: number): number {
     const last = use.units.length - 1;
     return last >= this.firstOf(use, now) ? this.endOf(use, last, now) : 0;
   }

@@ -31,11 +31,11 @@ export class SlidingWindow implements LimitAlgorithm<SlidingWindowUse> {
     return create(SlidingWindowUseSchema);
   }
 
-  available(use: SlidingWindowUse, _at: number, now: number): number {
+  available(use: SlidingWindowUse, now: number): number {
     return Math.floor(this.capacity - this.estimate(this.countsAt(use, now), now) + ROUNDING);
   }
 
-  add(use: SlidingWindowUse, _at: number, now: number, units: number): void {
+  add(use: SlidingWindowUse, now: number, units: number): void {
     const counts = this.countsAt(use, now);
     const current = counts.current + units;
     use.startMs = counts.startMs;
@@ -47,7 +47,7 @@ export class SlidingWindow implements LimitAlgorithm<SlidingWindowUse> {
     use.previous = Math.max(0, counts.previous - rest);
   }
 
-  waitFor(use: SlidingWindowUse, _at: number, now: number, cost: number): number {
+  waitFor(use: SlidingWindowUse, now: number, cost: number): number {
     const counts = this.countsAt(use, now);
     if (this.capacity - this.estimate(counts, now) + ROUNDING >= cost) return 0;
     const { startMs, current, previous } = counts;
@@ -60,7 +60,7 @@ export class SlidingWindow implements LimitAlgorithm<SlidingWindowUse> {
     return Math.max(1, Math.ceil(until - now));
   }
 
-  resetAfter(use: SlidingWindowUse, _at: number, now: number): number {
+  resetAfter(use: SlidingWindowUse, now: number): number {
     const { startMs, current, previous } = this.countsAt(use, now);
     if (current > 0) return startMs + 2 * this.windowMs - now;
     return previous > 0 ? startMs + this.windowMs - now : 0;

@@ -185,4 +185,30 @@ describe('a state', () => {
     expect(new Quota([limit('fixed-window', 1, 1_000)]).available(before.fit(state), START)).toBe(-1);
     expect(before.available(before.fit(create(RateLimitStateSchema)), START)).toBe(2);
   });
+
+  it('is counted by each of several instances with options of their own, as while a new version is rolled out', () => {
+    const instances = [
+      new Quota([limit('gcra', 10, 60_000)]),
+      new Quota([limit('gcra', 10, 30_000), limit('sliding-window', 20, 60_000)]),
+      new Quota([limit('fixed-window', 10, 60_000)]),
+    ];
+    let state = create(RateLimitStateSchema);
+    const allowed = instances.map(() => 0);
+    for (let index = 0; index < 120; index++) {
+      const quota = instances[index % 3] as Quota;
+      state = quota.fit(fromBinary(RateLimitStateSchema, toBinary(RateLimitStateSchema, state)));
+      if (consume(quota, state, START + index, 1)) allowed[index % 3] = (allowed[index % 3] ?? 0) + 1;
+    }
+    expect(allowed).toEqual([10, 10, 10]);
+    expect(state.limits).toHaveLength(4);
+  });
+
+  it('goes on with what it has used when others have used something meanwhile', () => {
+    const mine = new Quota([limit('gcra', 10, 10_000)]);
+    const other = new Quota([limit('gcra', 10, 20_000)]);
+    const state = mine.unused();
+    mine.add(state, START, 10);
+    for (let at = 1; at <= 5_000; at += 100) other.add(other.fit(state), START + at, 0.1);
+    expect(mine.available(mine.fit(state), START + 5_000)).toBe(5);
+  });
 });

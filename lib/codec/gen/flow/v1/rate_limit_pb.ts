@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flow/v1/rate_limit.proto.
  */
 export const file_flow_v1_rate_limit: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbG93L3YxL3JhdGVfbGltaXQucHJvdG8SB2Zsb3cudjEiQgoOUmF0ZUxpbWl0U3RhdGUSDQoFYXRfbXMYASABKAESIQoGbGltaXRzGAIgAygLMhEuZmxvdy52MS5MaW1pdFVzZSLhAQoITGltaXRVc2USEQoJd2luZG93X21zGAEgASgBEiAKBGdjcmEYAiABKAsyEC5mbG93LnYxLkdjcmFVc2VIABIvCgxmaXhlZF93aW5kb3cYAyABKAsyFy5mbG93LnYxLkZpeGVkV2luZG93VXNlSAASMwoOc2xpZGluZ193aW5kb3cYBCABKAsyGS5mbG93LnYxLlNsaWRpbmdXaW5kb3dVc2VIABItCgtzbGlkaW5nX2xvZxgFIAEoCzIWLmZsb3cudjEuU2xpZGluZ0xvZ1VzZUgAQgsKCWFsZ29yaXRobSIYCgdHY3JhVXNlEg0KBWxldmVsGAEgASgBIjAKDkZpeGVkV2luZG93VXNlEhAKCHN0YXJ0X21zGAEgASgBEgwKBHVzZWQYAiABKAEiRwoQU2xpZGluZ1dpbmRvd1VzZRIQCghzdGFydF9tcxgBIAEoARIPCgdjdXJyZW50GAIgASgBEhAKCHByZXZpb3VzGAMgASgBIi0KDVNsaWRpbmdMb2dVc2USDQoFYXRfbXMYASADKAESDQoFdW5pdHMYAiADKA1iBnByb3RvMw");
+  fileDesc("ChhmbG93L3YxL3JhdGVfbGltaXQucHJvdG8SB2Zsb3cudjEiQgoOUmF0ZUxpbWl0U3RhdGUSDQoFYXRfbXMYASABKAESIQoGbGltaXRzGAIgAygLMhEuZmxvdy52MS5MaW1pdFVzZSLhAQoITGltaXRVc2USEQoJd2luZG93X21zGAEgASgBEiAKBGdjcmEYAiABKAsyEC5mbG93LnYxLkdjcmFVc2VIABIvCgxmaXhlZF93aW5kb3cYAyABKAsyFy5mbG93LnYxLkZpeGVkV2luZG93VXNlSAASMwoOc2xpZGluZ193aW5kb3cYBCABKAsyGS5mbG93LnYxLlNsaWRpbmdXaW5kb3dVc2VIABItCgtzbGlkaW5nX2xvZxgFIAEoCzIWLmZsb3cudjEuU2xpZGluZ0xvZ1VzZUgAQgsKCWFsZ29yaXRobSInCgdHY3JhVXNlEg0KBWxldmVsGAEgASgBEg0KBWF0X21zGAIgASgBIjAKDkZpeGVkV2luZG93VXNlEhAKCHN0YXJ0X21zGAEgASgBEgwKBHVzZWQYAiABKAEiRwoQU2xpZGluZ1dpbmRvd1VzZRIQCghzdGFydF9tcxgBIAEoARIPCgdjdXJyZW50GAIgASgBEhAKCHByZXZpb3VzGAMgASgBIi0KDVNsaWRpbmdMb2dVc2USDQoFYXRfbXMYASADKAESDQoFdW5pdHMYAiADKA1iBnByb3RvMw");
 
 /**
  * What one key of a rate limiter has used. It means nothing any more, and expires, when the longest of the limits has passed.
@@ -26,8 +26,8 @@ export type RateLimitState = Message<"flow.v1.RateLimitState"> & {
   atMs: number;
 
   /**
-   * One per limit, in the order of the limiter's options. One that is of another algorithm or window than the options say
-   * counts as unused.
+   * One per limit, in the order of the options of whoever wrote last; behind them those of instances with other options. A
+   * limit's own is known by algorithm and window.
    *
    * @generated from field: repeated flow.v1.LimitUse limits = 2;
    */
@@ -99,6 +99,13 @@ export type GcraUse = Message<"flow.v1.GcraUse"> & {
    * @generated from field: double level = 1;
    */
   level: number;
+
+  /**
+   * Milliseconds since 1970 by the server's clock.
+   *
+   * @generated from field: double at_ms = 2;
+   */
+  atMs: number;
 };
 
 /**
