@@ -1,4 +1,6 @@
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
+import { ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import { createObjectStore } from '../store/engine/create-object-store.js';
@@ -24,12 +26,19 @@ export interface CoordinationEnvironment {
 /** What the primitives of one connection share. Close it before the connection, and what stands in it before that. */
 export class CoordinationRoom {
   private readonly stores: ObjectStore<AnyKvReducer>[] = [];
+  private readonly waitsEnd = new AbortController();
   private started: ServerClock | undefined;
+
+  /** Aborts when the application stops: for whoever waits for what may never come. What is held stays held. */
+  readonly stopping: AbortSignal = this.waitsEnd.signal;
 
   /** Name of this process, for people who look at what is stored. */
   readonly owner = `${hostname()}:${process.pid}`;
 
-  constructor(readonly environment: CoordinationEnvironment) {}
+  constructor(readonly environment: CoordinationEnvironment) {
+    // Everything that waits listens; Node would take more than ten for a leak.
+    setMaxListeners(0, this.stopping);
+  }
 
   get log(): Log {
     return this.environment.log;
@@ -49,6 +58,12 @@ export class CoordinationRoom {
     const store = await createObjectStore(connection, reducer, options, environment);
     this.stores.push(store);
     return store;
+  }
+
+  /** Ends what waits, and lets nothing wait any more. */
+  stopWaiting(): void {
+    if (this.stopping.aborted) return;
+    this.waitsEnd.abort(new ConnectionError('The application stops: nothing waits any more.'));
   }
 
   /** Resolves when what is under way has ended. */

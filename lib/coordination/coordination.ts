@@ -154,6 +154,11 @@ export class Coordination {
     return this.share('Rate of step', resolved.name, resolved, () => buildRateLimiter(this.room, resolved, bucket));
   }
 
+  /** @internal The steps have drained: whoever still waits, such as a request, is told, and keeps the shutdown no longer. */
+  stopWaiting(): void {
+    this.room.stopWaiting();
+  }
+
   /** Gives back what is held, ends what waits, and resolves when the server has it. Called by the module. */
   close(): Promise<void> {
     this.closed ??= this.closeAll();
@@ -181,6 +186,7 @@ export class Coordination {
   }
 
   private async closeAll(): Promise<void> {
+    this.room.stopWaiting();
     await Promise.all([...this.made.values()].map(({ primitive }) => primitive.close()));
     await this.room.close();
   }

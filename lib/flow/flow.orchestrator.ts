@@ -87,11 +87,14 @@ export class FlowOrchestrator
    * ended by then, since the server does not take its result, is given up.
    */
   async beforeApplicationShutdown(): Promise<void> {
-    const { shutdown, options, connection } = this.parts;
+    const { shutdown, options, connection, coordination } = this.parts;
     const { shutdownTimeout } = options;
     const deadline = new AbortController();
     const stopped = this.stop(deadline.signal);
-    if (await endsWithin(shutdown.remainingMs(shutdownTimeout), stopped)) return;
+    const drained = await endsWithin(shutdown.remainingMs(shutdownTimeout), stopped);
+    // Nest waits for requests after this, and a request may wait for a lock that nobody gives back.
+    coordination.stopWaiting();
+    if (drained) return;
     deadline.abort();
     if (await endsWithin(shutdown.lastMs(shutdownTimeout, connection), stopped)) return;
     for (const runtime of this.runtimes) runtime.abandon();
