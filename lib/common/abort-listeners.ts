@@ -18,6 +18,7 @@ export class AbortListeners<T> {
   #listen(signal: AbortSignal): { readonly members: Set<T> } {
     const members = new Set<T>();
     const abort = (): void => {
+      this.#waiting.delete(signal);
       for (const member of [...members].reverse()) this.onAbort(member, signal);
     };
     signal.addEventListener('abort', abort, { once: true });
@@ -32,4 +33,18 @@ export class AbortListeners<T> {
     this.#waiting.delete(signal);
     waiting.stop();
   }
+}
+
+/** Of the whole process, which signals are. Who waits takes itself out. */
+const everybody = new AbortListeners<() => void>((call) => call());
+
+/**
+ * Calls `call` when `signal` aborts; at once when it has. Unlike listeners of its own, any number may wait for one signal.
+ *
+ * @returns a function that ends it.
+ */
+export function onAbort(signal: AbortSignal, call: () => void): () => void {
+  if (!signal.aborted) return everybody.add(signal, call);
+  call();
+  return () => undefined;
 }

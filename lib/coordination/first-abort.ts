@@ -1,3 +1,5 @@
+import { onAbort } from '../common/abort-listeners.js';
+
 /** A signal that aborts as soon as one of several does. */
 export interface FirstAbort extends Disposable {
   readonly signal: AbortSignal;
@@ -8,10 +10,7 @@ export function firstAbort(signals: readonly (AbortSignal | undefined)[]): First
   const controller = new AbortController();
   const listeners = signals.flatMap((signal) => {
     if (signal === undefined) return [];
-    const onAbort = (): void => controller.abort(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    return [() => signal.removeEventListener('abort', onAbort)];
+    return [onAbort(signal, () => controller.abort(signal.reason))];
   });
   return {
     signal: controller.signal,

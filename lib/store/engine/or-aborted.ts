@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort-listeners.js';
 import { CancelledError } from '../../common/errors.js';
 
 /**
@@ -12,18 +13,16 @@ export async function orAborted<T>(
   signal: AbortSignal | undefined,
 ): Promise<T> {
   if (signal === undefined) return promise;
-  let onAbort: (() => void) | undefined;
+  let unlisten: (() => void) | undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => {
+    unlisten = onAbort(signal, () => {
       const label = typeof what === 'string' ? what : what();
       reject(new CancelledError(`The ${label}`, { cause: signal.reason }));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    });
   });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    unlisten?.();
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort-listeners.js';
 import { CancelledError, OperationTimeoutError, OutcomeUnknownError } from '../../common/errors.js';
 import type { ChangeFunction } from './change.js';
 
@@ -49,7 +50,7 @@ export class PendingOperation<State, Answer = unknown> {
   /** Its write is on the way or was, and the outcome is not known. */
   sent = false;
   settled = false;
-  private cancel: (() => void) | undefined;
+  private unlisten: (() => void) | undefined;
   private resolvePromise!: (answer: unknown) => void;
   private rejectPromise!: (error: unknown) => void;
 
@@ -63,13 +64,7 @@ export class PendingOperation<State, Answer = unknown> {
     });
     this.deadline = performance.now() + request.timeoutMs;
     const { signal } = request;
-    if (signal === undefined) return;
-    this.cancel = () => {
-      const where = this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
-      this.reject(new CancelledError(where, { cause: signal.reason }));
-    };
-    if (signal.aborted) this.cancel();
-    else signal.addEventListener('abort', this.cancel, { once: true });
+    if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal));
   }
 
   /** For errors: `update of "SFO" in bucket "airport_delays"`. */
@@ -100,10 +95,15 @@ export class PendingOperation<State, Answer = unknown> {
     else this.reject(new OperationTimeoutError(this.what, timeoutMs));
   }
 
+  private cancel({ reason }: AbortSignal): void {
+    const where = this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
+    this.reject(new CancelledError(where, { cause: reason }));
+  }
+
   private settle(): boolean {
     if (this.settled) return false;
     this.settled = true;
-    if (this.cancel !== undefined) this.request.signal?.removeEventListener('abort', this.cancel);
+    this.unlisten?.();
     this.onSettled();
     return true;
   }

@@ -1,4 +1,5 @@
 import { Observable } from 'rxjs';
+import { onAbort } from '../../common/abort-listeners.js';
 import type { Log } from '../../common/log.js';
 
 /**
@@ -15,8 +16,7 @@ export function toObservable<T>(
   return new Observable((subscriber) => {
     const controller = new AbortController();
     const abort = (): void => controller.abort(outer?.reason);
-    if (outer?.aborted === true) abort();
-    else outer?.addEventListener('abort', abort, { once: true });
+    const unlisten = outer && onAbort(outer, abort);
     const pump = async (): Promise<void> => {
       for await (const item of open(controller.signal)) {
         if (subscriber.closed) return;
@@ -31,7 +31,7 @@ export function toObservable<T>(
       },
     );
     return () => {
-      outer?.removeEventListener('abort', abort);
+      unlisten?.();
       abort();
     };
   });

@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort-listeners.js';
 import { DecodeError } from '../../common/errors.js';
 import type { WatchFrom } from './bucket-watch.js';
 import { EventQueue } from './event-queue.js';
@@ -55,7 +56,7 @@ export async function* watchEvents<R extends AnyKvReducer>(
     queue.end();
   };
   const release = parts.addWatch(finish);
-  signal?.addEventListener('abort', finish, { once: true });
+  const unlisten = signal && onAbort(signal, finish);
   let caughtUp = from === 'new';
   let watch: RunningWatch | undefined;
   try {
@@ -76,7 +77,7 @@ export async function* watchEvents<R extends AnyKvReducer>(
       else yield toEvent(parts, waiting.keyText, waiting.revision, waiting.isUpdate);
     }
   } finally {
-    signal?.removeEventListener('abort', finish);
+    unlisten?.();
     release();
     await watch?.stop();
   }

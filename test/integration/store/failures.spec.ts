@@ -55,6 +55,33 @@ describe('a cancelled update', () => {
   });
 });
 
+describe('a signal that many operations share', () => {
+  it('cancels them all, and is not taken for a leak', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    await at.store.update({ id: 'shared' }, 1);
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    proxy.dropRepliesAfter(0);
+    const abort = new AbortController();
+    const { signal } = abort;
+    const operations = Array.from({ length: 500 }, (_, index) => [
+      at.store.update({ id: `shared-${index}` }, 1, { signal }),
+      at.store.read({ id: 'shared' }, { signal }),
+    ]);
+    abort.abort();
+    const outcomes = await Promise.allSettled(operations.flat());
+    // Warnings are told in a tick of their own.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    proxy.restore();
+    const reasons = outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as unknown) : outcome));
+    expect(reasons.filter((reason) => !(reason instanceof CancelledError))).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('a cancelled read', () => {
   it('is given up at once while the server is away', async () => {
     await using proxy = await CuttingProxy.start(server);
