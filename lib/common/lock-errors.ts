@@ -15,9 +15,23 @@ export class LockLostError extends FlowError {
   }
 }
 
+/** What else is known of a wait that took too long. */
+export interface LockTimeoutDetails {
+  /** The server has not said yet whether it is free. */
+  readonly unanswered?: boolean;
+  /** Who waited holds a lease of the same key. */
+  readonly nested?: boolean;
+}
+
 /** Nobody gave the lock back within the time that the caller was willing to wait. */
 export class LockTimeoutError extends FlowError {
-  constructor(what: string, waitMs: number) {
-    super('LOCK_TIMEOUT', `${what} was not free within ${waitMs} ms. Wait longer ("wait"), or try again later.`);
+  constructor(what: string, waitMs: number, { unanswered = false, nested = false }: LockTimeoutDetails = {}) {
+    const problem = unanswered
+      ? `The server did not say within ${waitMs} ms whether ${what} is free.`
+      : `${what} was not free within ${waitMs} ms.`;
+    const remedy = nested
+      ? 'The caller itself holds a lease of this key: locks are not reentrant.'
+      : 'Wait longer ("wait"), or try again later.';
+    super('LOCK_TIMEOUT', `${problem} ${remedy}`);
   }
 }

@@ -81,6 +81,16 @@ export class CuttingProxy implements AsyncDisposable {
     for (const pair of this.#pairs) if (Number.isFinite(pair.allowance)) this.#close(pair);
   }
 
+  /** Keeps what the server answers on the open connections back, until {@link deliverReplies}. */
+  holdReplies(): void {
+    for (const { server } of this.#pairs) server.pause();
+  }
+
+  /** Lets what was kept back through. */
+  deliverReplies(): void {
+    for (const { server } of this.#pairs) server.resume();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.listener, 'close');
     this.listener.close();

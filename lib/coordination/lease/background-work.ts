@@ -26,8 +26,8 @@ export class BackgroundWork {
     this.running.add(running);
   }
 
-  /** Resolves when what runs now has ended. */
+  /** Resolves when nothing runs any more, with what is begun until then. */
   async ended(): Promise<void> {
-    await Promise.all(this.running);
+    while (this.running.size > 0) await Promise.all(this.running);
   }
 }

@@ -1,17 +1,16 @@
 import { describeThrown } from '../../common/describe-thrown.js';
-import type { Lease as LeaseRecord } from '../../codec/gen/flow/v1/lease_pb.js';
 import type { Log } from '../../common/log.js';
 import type { LockMeter } from '../../telemetry/metrics.js';
 import type { StoreKey } from '../../store/engine/store-key.js';
 import { BackgroundWork } from './background-work.js';
 import { GrantGap } from './grant-gap.js';
-import { HeldLease } from './held-lease.js';
+import type { HeldLease } from './held-lease.js';
+import { HeldLeases, type Grant } from './held-leases.js';
 import { KeyWatch } from './key-watch.js';
-import type { LeaseIds } from './lease-id.js';
-import { LeaseRequest, type LeaseRequestOptions } from './lease-request.js';
-import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
+import { LeaseRequest, type LeaseRequestOptions, type LeaseRequestParts } from './lease-request.js';
+import type { LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
-import { CLAIM_MS, findLease } from './lease-table.js';
+import { findLease, type LeaseWish } from './lease-table.js';
 import { TableOrder } from './table-order.js';
 import type { ResolvedLease } from './lease.options.js';
 
@@ -27,7 +26,7 @@ export interface KeyLeasesParts {
   /** Of this process, for people who look at the table. */
   readonly owner: string;
   readonly log: Log;
-  readonly ids: LeaseIds;
+  readonly requests: LeaseRequestParts;
   readonly meter: LockMeter;
 }
 
@@ -40,16 +39,19 @@ export interface KeyLeasesParts {
  */
 export class KeyLeases {
   private readonly line: LeaseRequest[] = [];
+  /** Who stands in the stored line, or is about to. Never fewer than there are places while somebody is in {@link line}. */
   private readonly placed = new Map<string, LeaseRequest>();
-  private readonly held = new Map<string, HeldLease>();
+  /** Who asks once, and stands in no line. */
+  private readonly asking = new Set<LeaseRequest>();
+  private readonly held: HeldLeases;
   private readonly background: BackgroundWork;
   private readonly watch: KeyWatch;
   private readonly timers: LineTimers;
   private readonly order = new TableOrder();
   private keeping = false;
   private readonly gap = new GrantGap();
-  /** Operations under way that somebody waits for. */
-  private asking = 0;
+  /** Leases on their way back that somebody waits for. */
+  private leaving = 0;
 
   /** @param onIdle called when nothing is held or waited for any more */
   constructor(
@@ -58,7 +60,7 @@ export class KeyLeases {
     private readonly parts: KeyLeasesParts,
     private readonly onIdle: () => void,
   ) {
-    const { store, log } = parts;
+    const { store, log, limits, meter } = parts;
     this.background = new BackgroundWork(
       () => this.checkIdle(),
       (what, error) => this.report(what, error),
@@ -75,6 +77,18 @@ export class KeyLeases {
       onStopped: () => this.checkIdle(),
       log,
     });
+    this.held = new HeldLeases({
+      key: key.parts.join('.'),
+      what,
+      limits,
+      log,
+      store,
+      meter,
+      renew: (id, ttlMs, signal) => this.renew(id, ttlMs, signal),
+      leave: (id) => this.leave(id),
+      leaveLater: (id) => this.leaveLater(id),
+      onEnd: () => this.checkIdle(),
+    });
   }
 
   /** Waits for a lease; rejects as the request says. */
@@ -90,22 +104,24 @@ export class KeyLeases {
     const request = this.request(options);
     // Those of this process who wait are in front of us; the server need not be asked.
     if (this.line.length > 0 || this.placed.size > 0) request.resolve(undefined);
-    else if (!request.settled) void this.ask(request);
+    else if (!request.settled) this.background.run('asked for', () => this.ask(request));
     return request.promise;
   }
 
-  /** Ends everything: who waits is rejected with `reason`, what is held is lost and given back. */
-  async close(reason: Error): Promise<void> {
+  /** Rejects everybody who waits. What is held stays, and who asks once gets the answer. */
+  rejectWaiting(reason: Error): void {
     for (const request of this.line.splice(0)) request.reject(reason);
     for (const request of [...this.placed.values()]) {
       request.reject(reason);
       this.forsake(request);
     }
-    const releases = [...this.held.values()].map((lease) => {
-      lease.lose('it was closed');
-      return lease.release();
-    });
-    const outcomes = await Promise.allSettled([...releases, this.watch.stop(), this.background.ended()]);
+  }
+
+  /** Ends everything: who waits is rejected with `reason`, what is held is lost and given back. */
+  async close(reason: Error): Promise<void> {
+    this.rejectWaiting(reason);
+    for (const request of this.asking) request.reject(reason);
+    const outcomes = await Promise.allSettled([...this.held.close(), this.watch.stop(), this.background.ended()]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') this.report('released', outcome.reason);
   }
 
@@ -121,66 +137,68 @@ export class KeyLeases {
   }
 
   private request(options: LeaseRequestOptions): LeaseRequest {
-    return new LeaseRequest(options, this.parts.ids, (gone) => this.forsake(gone));
+    return new LeaseRequest(options, this.parts.requests, (gone) => this.forsake(gone));
   }
 
   /** Asks for a lease once. Never rejects. */
   private async ask(request: LeaseRequest): Promise<void> {
-    this.asking += 1;
+    this.asking.add(request);
     try {
-      const seen = await this.parts.store.enter(this.key, this.wishOf(request), false);
-      const mine = findLease(seen.table.holders, request.id);
-      if (mine !== undefined) this.give(request, mine, seen.revision, seen.appliedAt);
-      else request.resolve(undefined);
+      const { table, revision, appliedAt } = await this.parts.store.enter(this.key, this.wishOf(request), false);
+      const record = findLease(table.holders, request.id);
+      if (record === undefined) request.resolve(undefined);
+      // What has expired on its way is not asked for again: by now it may be somebody else's.
+      else if (!this.give(request, { record, revision, appliedAt })) {
+        this.leaveLater(request.id);
+        request.resolve(undefined);
+      }
     } catch (error) {
-      request.reject(error);
+      request.fail(error);
       this.leaveLater(request.id);
     }
-    this.asking -= 1;
-    this.checkIdle();
+    this.asking.delete(request);
   }
 
   /** Stands in line for a lease. Never rejects. */
   private async enter(request: LeaseRequest): Promise<void> {
     const { id } = request;
     this.placed.set(id, request);
+    request.entering = true;
     try {
       const seen = await this.parts.store.enter(this.key, this.wishOf(request), true);
       // The watch may have been faster, and the caller may be gone: then it does not stand there any more.
-      if (this.placed.get(id) === request) this.entered(request, seen);
+      if (this.placed.get(id) === request) {
+        request.placedAt = seen.revision;
+        const record = findLease(seen.table.holders, id);
+        if (record === undefined) this.watch.start();
+        else this.grant(request, { record, revision: seen.revision, appliedAt: seen.appliedAt });
+      }
       this.see(seen);
     } catch (error) {
       this.placed.delete(id);
-      request.reject(error);
+      request.fail(error);
       // Whether it stands in the line is not known.
       this.leaveLater(id);
     }
     this.advance();
   }
 
-  private entered(request: LeaseRequest, { table, revision, appliedAt }: Granted): void {
-    request.placedAt = revision;
-    const mine = findLease(table.holders, request.id);
-    if (mine === undefined) this.watch.start();
-    else this.give(request, mine, revision, appliedAt);
-  }
-
   /** The table of the key as it was at a revision. */
   private see({ table, revision }: SeenTable, own = true): void {
     const order = this.order.judge(revision, own);
     if (order === 'old') return;
-    for (const request of [...this.placed.values()]) {
-      const mine = findLease(table.holders, request.id);
-      if (mine !== undefined) this.give(request, mine, revision);
+    const placed = [...this.placed.values()];
+    for (const request of placed) {
+      const record = findLease(table.holders, request.id);
+      if (record !== undefined) this.grant(request, { record, revision });
       else if (findLease(table.waiters, request.id) !== undefined) request.placedAt ??= revision;
       else if (request.placedAt !== undefined && (order === 'anew' || revision > request.placedAt))
         this.enterAnew(request);
     }
-    for (const lease of [...this.held.values()]) {
-      if (revision > lease.fencingToken && findLease(table.holders, lease.id) === undefined)
-        lease.lose('it has expired, and was taken out');
-    }
+    this.held.compare(table, revision);
     this.timers.planExpiry(table, (id) => this.placed.has(id));
+    // Their places are free for those of the process who stand behind them.
+    if (this.placed.size < placed.length) this.advance();
   }
 
   /** Its place, or its lease, has expired: this process was stopped, or the server away, for longer than it is kept. */
@@ -191,38 +209,22 @@ export class KeyLeases {
     void this.enter(request);
   }
 
-  private give(request: LeaseRequest, record: LeaseRecord, revision: number, appliedAt?: number): void {
-    this.placed.delete(request.id);
-    if (request.settled) return this.leaveLater(request.id);
-    const { store, limits, log, meter } = this.parts;
-    const { ttlMs } = request.options;
-    // The server's clock may have been measured anew since; in no case is it ours for longer than it was asked for.
-    const longest = appliedAt === undefined ? performance.now() + Math.min(ttlMs, CLAIM_MS) : appliedAt + ttlMs;
-    const validUntil = Math.min(store.validUntil(Number(record.deadlineMs)), longest);
-    if (validUntil <= performance.now()) return this.enterAnew(request);
-    const { id } = request;
-    const now = performance.now();
-    meter.waited(now - request.since);
-    const lease = new HeldLease({
-      key: this.key.parts.join('.'),
-      what: this.what,
-      id,
-      token: revision,
-      ttlMs,
-      validUntil,
-      limits,
-      log,
-      renew: (signal) => this.renew(id, ttlMs, signal),
-      leave: () => this.leave(id),
-      leaveLater: () => this.leaveLater(id),
-      onEnd: (outcome) => {
-        meter.held(performance.now() - now, outcome);
-        this.held.delete(id);
-        this.checkIdle();
-      },
-    });
-    this.held.set(id, lease);
-    this.gap.pass(now, () => request.resolve(lease));
+  /** The turn of one who stood in line has come. */
+  private grant(request: LeaseRequest, grant: Grant): void {
+    if (this.give(request, grant)) this.placed.delete(request.id);
+    else this.enterAnew(request);
+  }
+
+  /** Hands a lease to its request. @returns whether it had not expired by now. */
+  private give(request: LeaseRequest, grant: Grant): boolean {
+    if (request.settled) {
+      this.leaveLater(request.id);
+      return true;
+    }
+    const lease = this.held.take(request, grant);
+    if (lease === undefined) return false;
+    this.gap.pass(performance.now(), () => request.resolve(lease));
+    return true;
   }
 
   private async renew(id: string, ttlMs: number, signal: AbortSignal): Promise<number | undefined> {
@@ -234,14 +236,14 @@ export class KeyLeases {
   }
 
   private async leave(id: string): Promise<void> {
-    this.asking += 1;
+    this.leaving += 1;
     try {
       const leaving = this.parts.store.leave(this.key, id);
       // Shares the write: the lease goes to who stands in the line, and the next one takes that place.
       this.advance(1);
       this.see(await leaving);
     } finally {
-      this.asking -= 1;
+      this.leaving -= 1;
       this.advance();
     }
   }
@@ -281,17 +283,12 @@ export class KeyLeases {
     });
   }
 
-  private wishOf({ id, options: { shared, ttlMs } }: LeaseRequest): {
-    id: string;
-    shared: boolean;
-    ttlMs: number;
-    owner: string;
-  } {
+  private wishOf({ id, options: { shared, ttlMs } }: LeaseRequest): LeaseWish {
     return { id, shared, ttlMs, owner: this.parts.owner };
   }
 
   private checkIdle(): void {
-    const busy = this.line.length + this.placed.size + this.held.size + this.background.size + this.asking;
+    const busy = this.line.length + this.placed.size + this.held.size + this.background.size + this.leaving;
     if (busy === 0 && !this.watch.running) this.onIdle();
   }
 }

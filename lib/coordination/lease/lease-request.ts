@@ -1,4 +1,5 @@
-import { CancelledError } from '../../common/errors.js';
+import { onAbort } from '../../common/abort-listeners.js';
+import { CancelledError, ConnectionError, OperationTimeoutError, OutcomeUnknownError } from '../../common/errors.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import type { HeldLease } from './held-lease.js';
 import type { LeaseIds } from './lease-id.js';
@@ -15,6 +16,14 @@ export interface LeaseRequestOptions {
   /** `undefined`: without end. */
   readonly waitMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+  /** The caller holds a lease of this very key. */
+  readonly nested: boolean;
+}
+
+/** What the requests of one primitive share. */
+export interface LeaseRequestParts {
+  readonly ids: LeaseIds;
+  readonly connection: { readonly status: string };
 }
 
 /** One caller that waits for a lease, until it has it or gives up. */
@@ -27,40 +36,34 @@ export class LeaseRequest {
   placedAt: number | undefined;
   /** Performance clock. */
   readonly since = performance.now();
+  /** The server was asked for it. */
+  entering = false;
   settled = false;
   private resolvePromise!: (lease: HeldLease | undefined) => void;
   private rejectPromise!: (error: unknown) => void;
   private timer: NodeJS.Timeout | undefined;
-  private onAbort: (() => void) | undefined;
+  private unlisten: (() => void) | undefined;
 
   /** @param onGivenUp called when the caller's signal or time ends the wait */
   constructor(
     readonly options: LeaseRequestOptions,
-    private readonly ids: LeaseIds,
+    private readonly parts: LeaseRequestParts,
     private readonly onGivenUp: (request: LeaseRequest) => void,
   ) {
-    this.id = ids.next();
+    this.id = parts.ids.next();
     this.promise = new Promise((resolve, reject) => {
       this.resolvePromise = resolve;
       this.rejectPromise = reject;
     });
-    const { what, waitMs, signal } = options;
-    if (signal !== undefined) {
-      this.onAbort = () => this.giveUp(new CancelledError(`Waiting for ${what}`, { cause: signal.reason }));
-      if (signal.aborted) this.onAbort();
-      else signal.addEventListener('abort', this.onAbort, { once: true });
-    }
-    if (waitMs !== undefined && !this.settled) {
-      this.timer = setTimeout(
-        () => this.giveUp(new LockTimeoutError(capitalize(what), waitMs)),
-        Math.min(waitMs, LONGEST_TIMER_MS),
-      );
-    }
+    const { waitMs, signal } = options;
+    if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal));
+    if (waitMs !== undefined && !this.settled)
+      this.timer = setTimeout(() => this.giveUp(this.lateError(waitMs)), Math.min(waitMs, LONGEST_TIMER_MS));
   }
 
   /** Begins anew, as another lease. */
   renew(): void {
-    this.id = this.ids.next();
+    this.id = this.parts.ids.next();
     this.placedAt = undefined;
   }
 
@@ -77,6 +80,29 @@ export class LeaseRequest {
     this.rejectPromise(error);
   }
 
+  /** Rejects with what the server's silence or refusal means to who waits. */
+  fail(error: unknown): void {
+    const silent = error instanceof OperationTimeoutError || error instanceof OutcomeUnknownError;
+    const { what } = this.options;
+    this.reject(silent ? new ConnectionError(`${what}: the server did not answer.`, { cause: error }) : error);
+  }
+
+  private lateError(waitMs: number): Error {
+    const { what, nested } = this.options;
+    const unanswered = this.entering && this.placedAt === undefined;
+    const late = new LockTimeoutError(capitalize(what), waitMs, { unanswered, nested });
+    const { status } = this.parts.connection;
+    if (status === 'connected') return late;
+    return new ConnectionError(
+      `${what}: the server could not be reached within ${waitMs} ms; the connection is ${status}.`,
+      { cause: late },
+    );
+  }
+
+  private cancel({ reason }: AbortSignal): void {
+    this.giveUp(new CancelledError(`Waiting for ${this.options.what}`, { cause: reason }));
+  }
+
   private giveUp(error: Error): void {
     if (this.settled) return;
     this.reject(error);
@@ -86,7 +112,7 @@ export class LeaseRequest {
   private settle(): void {
     this.settled = true;
     clearTimeout(this.timer);
-    if (this.onAbort !== undefined) this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.unlisten?.();
   }
 }
 

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { toMilliseconds } from '../../common/duration.js';
 import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import type { FlowTracer, LockTarget } from '../../telemetry/tracer.js';
@@ -18,15 +19,21 @@ export interface LeaseSpaceParts extends KeyLeasesParts {
   readonly target: Pick<LockTarget, 'kind' | 'name'>;
   readonly limits: ResolvedLease;
   readonly tracer: FlowTracer;
+  /** Aborts when nobody may wait any more. */
+  readonly stopping: AbortSignal;
 }
 
 /** The leases of all keys of one primitive, as this process has them. */
 export class LeaseSpace {
   private readonly keys = new Map<string, KeyLeases>();
   private readonly keySpace = new KeySpace(undefined);
+  /** Keys that `run` holds around what runs now. */
+  private readonly around = new AsyncLocalStorage<readonly string[]>();
   private closed = false;
 
-  constructor(private readonly parts: LeaseSpaceParts) {}
+  constructor(private readonly parts: LeaseSpaceParts) {
+    parts.stopping.addEventListener('abort', () => this.rejectWaiting(), { once: true });
+  }
 
   /** Waits for a lease, for as long as the options say. */
   acquire(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
@@ -50,7 +57,10 @@ export class LeaseSpace {
     try {
       const { tracer, target } = this.parts;
       const { fencingToken } = lease;
-      const result = await tracer.lock('hold', { ...target, key, fencingToken }, async () => fn(lease));
+      const within = [...(this.around.getStore() ?? []), key];
+      const result = await tracer.lock('hold', { ...target, key, fencingToken }, () =>
+        this.around.run(within, async () => fn(lease)),
+      );
       lease.assertHeld();
       return result;
     } finally {
@@ -76,10 +86,15 @@ export class LeaseSpace {
 
   private async wait(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
     const request = this.request(key, shared, options);
-    if (request.waitMs !== 0) return this.of(key).acquire(request);
+    const { stopping } = this.parts;
+    if (request.waitMs !== 0 && !stopping.aborted) return this.of(key).acquire(request);
     const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });
-    if (lease === undefined) throw new LockTimeoutError(request.what, 0);
-    return lease;
+    if (lease !== undefined) return lease;
+    throw request.waitMs === 0 ? new LockTimeoutError(request.what, 0, request) : this.stoppingError();
+  }
+
+  private rejectWaiting(): void {
+    for (const leases of [...this.keys.values()]) leases.rejectWaiting(this.stoppingError());
   }
 
   /** What was done under it is done: that others have to wait until the lease expires is no failure of that. */
@@ -114,11 +129,19 @@ export class LeaseSpace {
       ttlMs: leaseTtl(this.parts.what, ttl, this.parts.limits.ttl),
       waitMs: wait === undefined ? undefined : toMilliseconds(wait),
       signal,
+      nested: this.around.getStore()?.includes(key) ?? false,
     };
   }
 
   private nameOf(key: string): string {
     return `${this.parts.what}, key "${key}"`;
+  }
+
+  private stoppingError(): ConnectionError {
+    const { what, stopping } = this.parts;
+    return new ConnectionError(`${what}: the application stops, and nobody waits any more.`, {
+      cause: stopping.reason,
+    });
   }
 
   private closedError(): ConnectionError {

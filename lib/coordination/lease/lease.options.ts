@@ -48,7 +48,7 @@ const SHORTEST_MS = 1_000;
 const LONGEST_MS = 3_600_000;
 
 const ttlSchema = durationSchema.refine((ttl) => ttl >= SHORTEST_MS && ttl <= LONGEST_MS, {
-  error: 'is not between 1 second and 1 hour',
+  error: ({ input }) => `${String(input)} ms is not between 1 second and 1 hour`,
 });
 
 /** Fields of {@link LeaseOptions}, for the options of a primitive. */
@@ -63,5 +63,5 @@ export function leaseTtl(where: string, ttl: Duration | undefined, fallback: num
   if (ttl === undefined) return fallback;
   const ttlMs = toMilliseconds(ttl);
   if (ttlMs >= SHORTEST_MS && ttlMs <= LONGEST_MS) return ttlMs;
-  throw new ConfigurationError(where, [`a ttl of ${ttlMs} ms is not between 1 second and 1 hour`]);
+  throw new ConfigurationError(where, [`ttl: ${JSON.stringify(ttl)} is not between 1 second and 1 hour`]);
 }

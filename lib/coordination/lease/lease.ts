@@ -9,8 +9,16 @@ export interface Lease extends AsyncDisposable {
   /** What was locked. */
   readonly key: string;
   /**
-   * Larger than the token of every lease of the key that began before, also of those that have expired, for the life
-   * of the bucket: a revision of the entry at which this lease was held.
+   * A revision of the entry at which this lease was held. Larger than the token of every exclusive lease of the key that ended
+   * before this one began, also by expiring. Leases that may be held at the same time, those of readers and of a semaphore, may
+   * have the same.
+   *
+   * It can only grow for as long as the server keeps what it has acknowledged. Tokens begin anew when the bucket is lost or
+   * deleted, as with `storage: 'memory'` by a restart of the server. They go back when the end of its stream is lost: with one
+   * replica in a file by power loss, up to the server's `sync_interval`; with several when a majority loses power at once. Then a
+   * lease given before, of which the server knows nothing any more, and one given after may have the same token, or the
+   * later one the smaller: {@link fence} then refuses the later holder until tokens have grown past what is stored. A process
+   * or server that is killed loses nothing.
    */
   readonly fencingToken: number;
   /**

@@ -38,14 +38,15 @@ export function makeLeaseSpace(
     const [clock, store] = await Promise.all([room.clock(), room.openStore(new LeaseTables(), options)]);
     return { clock, store };
   });
-  const { log, tracer, meter } = room.environment;
+  const { connection, log, tracer, meter } = room.environment;
   return new LeaseSpace({
     ...rest,
     what,
     target: { kind: title, name },
     store: new LeaseStore(open, capacity),
     owner: room.owner,
-    ids: new LeaseIds(),
+    requests: { ids: new LeaseIds(), connection },
+    stopping: room.stopping,
     log,
     tracer,
     meter: meter.lock(title, name),

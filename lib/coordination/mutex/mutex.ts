@@ -12,11 +12,15 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  * - **Fair**: the line of those who wait is stored; who came first is served first. The waiters of one process take one place
  *   in it together, and are served in their order: a process with many gets no more turns than one with few.
  * - A waiter is woken by a watch. One that died loses its turn: it delays the others by 5 seconds at most.
- * - Not reentrant: asking for a key within a lease of it waits for oneself.
+ * - Not reentrant: asking for a key within a lease of it waits for oneself. When `wait` ends such a wait, in what `runExclusive`
+ *   called, the error says so.
  * - Time is the server's, measured by each process; what its own clock says has no influence. In a cluster the servers' clocks
  *   must agree to within some 200 milliseconds.
  * - Leases survive restarts of the server as far as its storage does: with `storage: 'memory'` they are lost with it, which
- *   their holders find out at the next renewal.
+ *   their holders find out at the next renewal. What that means for fencing tokens: see `Lease.fencingToken`.
+ * - At shutdown steps drain first, with the leases they hold and wait for. Then who still waits is rejected, such as a request,
+ *   and a key that is not free is refused at once. What is held stays so until the last request has ended, and is given back
+ *   then.
  */
 export class Mutex {
   /** @internal Made by `Coordination`. */
@@ -44,13 +48,18 @@ export class Mutex {
    * Waits for `key`. Release the lease, or declare it with `await using`.
    *
    * @throws LockTimeoutError when `wait` is over, CancelledError when `signal` aborts; either way nothing is left of the wait.
-   * ConnectionError when the mutex was closed; what a write to a state object throws, after 30 seconds without a server.
+   * ConnectionError when the application stops or the mutex is closed; when there is no connection to the server as `wait` ends;
+   * and when the server has not answered for 30 seconds. Else what a write to a state object throws.
    */
   acquire(key: string, options: AcquireOptions = {}): Promise<Lease> {
     return this.leases.acquire(key, false, options);
   }
 
-  /** The lease of `key` if nobody holds it or waits for it; else `undefined`. The server's leader decides. */
+  /**
+   * The lease of `key` if nobody holds it or waits for it; else `undefined`. The server's leader decides.
+   *
+   * @throws CancelledError when `signal` aborts; ConnectionError when the server has not answered for 30 seconds.
+   */
   tryAcquire(key: string, options: Omit<AcquireOptions, 'wait'> = {}): Promise<Lease | undefined> {
     return this.leases.tryAcquire(key, false, options);
   }

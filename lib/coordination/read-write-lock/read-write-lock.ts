@@ -9,6 +9,10 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  * Leases have the guarantees of `Mutex`. Who came first is served first, so nobody starves: readers that come while a writer
  * waits stand behind it, readers in a row get in together. Reading is a write to the stored table: use this for long or
  * dear sections, not to speed up short reads. A reader cannot become a writer; it would wait for itself.
+ *
+ * A writer's fencing token is larger than those of all readers and writers before it, and guards its writes as a mutex's does.
+ * Readers at the same time have different tokens or the same; a reader can compare its own with the one that what it
+ * reads was written with: a larger one means that it reads on after its lease was lost.
  */
 export class ReadWriteLock {
   /** @internal Made by `Coordination`. */

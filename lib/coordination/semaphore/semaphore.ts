@@ -7,8 +7,11 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  * that are heavy. Inject it with `@InjectSemaphore(name)`, or get it from `Coordination`.
  *
  * Each holder has a lease of its own, with the guarantees of `Mutex`: it is renewed while its process lives and expires with
- * it, the line of those who wait is fair, and nobody overtakes. Fencing tokens grow from one write to the next; leases
- * that were given by the same write have the same.
+ * it, the line of those who wait is fair, and nobody overtakes.
+ *
+ * Fencing tokens grow from one write to the next; leases that were given by the same write have the same. They tell who came
+ * later, not who is alone: do not guard with `lease.fence` what several holders write, since it refuses those who came
+ * first as soon as one who came later has written.
  */
 export class Semaphore {
   /** @internal Made by `Coordination`. */

@@ -107,7 +107,7 @@ describe('coordination in a module', () => {
     await using other = await startFlowApp(at.url, []);
     const { mutex } = app.get(Orders);
     const lease = await mutex.acquire('stop');
-    const waiting = expect(mutex.acquire('stop')).rejects.toThrow('is closed');
+    const waiting = expect(mutex.acquire('stop')).rejects.toThrow('the application stops');
     await app.close();
     await waiting;
     expect(lease.signal.reason).toBeInstanceOf(LockLostError);
