@@ -10,9 +10,9 @@ import type { LeaseSpace } from '../lease/lease-space.js';
 export type Leadership =
   { readonly isLeader: true; readonly lease: Lease } | { readonly isLeader: false; readonly lease: undefined };
 
-/** What is done in a term. */
+/** What is done in a term. It says itself what it fails by. */
 export interface TermListener {
-  /** The term begins. What it returns is awaited before the office is handed over. */
+  /** The term begins. What it returns is awaited before the office is handed over; when it rejects, the term ends. */
   begin(lease: Lease): Promise<void>;
   /** The term has ended: `lease.signal` has aborted. */
   end(): Promise<void>;
@@ -22,6 +22,9 @@ export interface TermListener {
 const OFFICE = 'leader';
 /** Pause after standing for election has failed, which it does when the server is away for long. */
 const RETRY_MS = 1_000;
+/** Pause after a term that has failed; doubled with each one that follows and fails sooner than the longest pause. */
+const FAILED_MS = 1_000;
+const LONGEST_FAILED_MS = 60_000;
 const NOBODY: Leadership = { isLeader: false, lease: undefined };
 
 /**
@@ -32,11 +35,16 @@ const NOBODY: Leadership = { isLeader: false, lease: undefined };
  * process lives and reaches the server, and has the guarantees of `Mutex`. So there may be no leader for a while,
  * and two processes may both believe to lead only if one of them does not look at `isLeader` or its lease's signal. What must
  * not happen then is guarded by `lease.fence`. At shutdown the leader hands over at once.
+ *
+ * A term in which a method with `@OnLeader` throws is over: others lead next, and this process stands again after a pause of
+ * 1 second, twice as long after each further term that fails, up to a minute.
  */
 export class LeaderElection {
   private readonly state = new BehaviorSubject<Leadership>(NOBODY);
   private readonly listeners = new Set<TermListener>();
-  private readonly stopping = new AbortController();
+  private readonly closing = new AbortController();
+  /** Terms in a row that have failed. */
+  private failures = 0;
   private term: { readonly lease: Lease; readonly resign: AbortController } | undefined;
   private campaign: Promise<void> | undefined;
 
@@ -46,6 +54,8 @@ export class LeaderElection {
     private readonly leases: LeaseSpace,
     private readonly ttlMs: number,
     private readonly log: Log,
+    /** Aborts when the application stops: who leads then does until {@link close}, nobody stands any more. */
+    private readonly stopping: AbortSignal,
   ) {}
 
   /** Whether this process leads now. Asking compares the clock, also after the process was stopped. */
@@ -59,7 +69,10 @@ export class LeaderElection {
     return lease?.signal.aborted === false ? lease : undefined;
   }
 
-  /** How it is now, and then every change, until the application stops. */
+  /**
+   * How it is now, and then every change. Completes when the application stops and this process does not lead, or not any
+   * more.
+   */
   observe(): Observable<Leadership> {
     return this.state.asObservable();
   }
@@ -86,23 +99,27 @@ export class LeaderElection {
 
   /** Stands no more. A leader's term ends at once: when its methods have ended too, or its time is over, another one leads. */
   async close(): Promise<void> {
-    this.stopping.abort();
+    this.closing.abort();
     await this.campaign;
     await this.leases.close();
     this.state.complete();
   }
 
+  private isOver(): boolean {
+    return this.closing.signal.aborted || this.stopping.aborted;
+  }
+
   private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
+    while (!this.isOver()) {
       try {
-        await this.serve(await this.leases.acquire(OFFICE, false, { signal }));
+        await this.serve(await this.leases.acquire(OFFICE, false, { signal: this.closing.signal }));
       } catch (error) {
-        if (this.stopping.signal.aborted) return;
+        if (this.isOver()) break;
         this.log.warn(`LeaderElection "${this.name}": this process cannot stand for now: ${describeThrown(error)}`);
-        await pause(RETRY_MS, signal);
+        await this.pause(RETRY_MS);
       }
     }
+    this.state.complete();
   }
 
   private async serve(lease: Lease): Promise<void> {
@@ -111,16 +128,25 @@ export class LeaderElection {
     this.state.next({ isLeader: true, lease });
     this.log.log(`LeaderElection "${this.name}": this process leads now (fencing token ${lease.fencingToken}).`);
     const { signal } = lease;
-    const work = this.tell('begin', (listener) => listener.begin(lease));
+    const began = performance.now();
+    let failedAfterMs: number | undefined;
+    const fail = (error: unknown): void => {
+      // What ends with the term may well say so by throwing.
+      if (signal.aborted) return;
+      failedAfterMs = performance.now() - began;
+      resign.abort(error);
+    };
+    const work = this.tell((listener) => listener.begin(lease).catch(fail));
     {
-      using over = firstAbort([signal, resign.signal, this.stopping.signal]);
+      using over = firstAbort([signal, resign.signal, this.closing.signal]);
       if (!over.signal.aborted) await once(over.signal, 'abort');
     }
     this.leases.forfeit(lease, 'its holder resigned');
     this.term = undefined;
     this.state.next(NOBODY);
+    if (this.isOver()) this.state.complete();
     this.log.log(`LeaderElection "${this.name}": this process does not lead any more.`);
-    const done = Promise.all([work, this.tell('end', (listener) => listener.end())]);
+    const done = Promise.all([work, this.tell((listener) => listener.end())]);
     // Until then the lease keeps others from leading; after that, nothing does.
     const settled = new AbortController();
     void done.then(() => settled.abort());
@@ -129,23 +155,36 @@ export class LeaderElection {
       await lease.release();
     } finally {
       // The next term of this process does not begin before the last one has been settled.
-      if (!this.stopping.signal.aborted) await done;
+      if (!this.closing.signal.aborted) await done;
     }
+    await this.recover(failedAfterMs);
+  }
+
+  /** A pause after a term that failed, in which others may do better. */
+  private async recover(failedAfterMs: number | undefined): Promise<void> {
+    if (failedAfterMs === undefined || failedAfterMs > LONGEST_FAILED_MS) this.failures = 0;
+    if (failedAfterMs === undefined || this.isOver()) return;
+    const ms = Math.min(FAILED_MS * 2 ** this.failures, LONGEST_FAILED_MS);
+    this.failures += 1;
+    this.log.warn(`LeaderElection "${this.name}": the term has failed; this process stands again in ${ms / 1_000} s.`);
+    await this.pause(ms);
+  }
+
+  private async pause(ms: number): Promise<void> {
+    using over = firstAbort([this.closing.signal, this.stopping]);
+    await pause(ms, over.signal);
   }
 
   /** Never rejects. */
-  private async tell(what: string, call: (listener: TermListener) => Promise<void>): Promise<void> {
-    const outcomes = await Promise.allSettled([...this.listeners].map(call));
-    for (const outcome of outcomes) {
-      if (outcome.status === 'fulfilled') continue;
-      this.log.error(`LeaderElection "${this.name}", ${what} of a term: ${describeThrown(outcome.reason)}`);
-    }
+  private async tell(call: (listener: TermListener) => Promise<void>): Promise<void> {
+    await Promise.allSettled([...this.listeners].map(call));
   }
 }
 
 /** Resolves after `ms`, or when `signal` aborts. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
     const end = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);

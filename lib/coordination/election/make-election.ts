@@ -15,5 +15,5 @@ export function makeElection(room: CoordinationRoom, options: LeaderElectionOpti
     capacity: 1,
     places: 1,
   });
-  return new LeaderElection(name, space, ttl, room.log);
+  return new LeaderElection(name, space, ttl, room.log, room.stopping);
 }

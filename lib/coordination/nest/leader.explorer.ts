@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { providerMethods, type ProviderMethod } from '../../store/provider-methods.js';
+import { coordinationNames } from './coordination-names.js';
 import { getOnLeaderMetadata, type OnLeaderMetadata } from './on-leader.decorator.js';
 
 /** A method with `@OnLeader` or `@OnLeaderLost`. */
@@ -19,5 +20,10 @@ export class LeaderExplorer {
     return providerMethods(this.discovery, this.scanner).flatMap(({ prototype, ...method }) =>
       getOnLeaderMetadata(prototype, method.methodName).map((metadata) => ({ ...metadata, ...method })),
     );
+  }
+
+  /** Names of the elections that features of a connection list. */
+  electionNames(connection: string | undefined): string[] {
+    return coordinationNames(this.discovery, 'LeaderElection', connection);
   }
 }

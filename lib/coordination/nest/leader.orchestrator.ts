@@ -1,6 +1,7 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnModuleInit } from '@nestjs/common';
 import { ConfigurationError } from '../../common/errors.js';
 import { describeThrown } from '../../common/describe-thrown.js';
+import { didYouMean } from '../../common/did-you-mean.js';
 import type { Log } from '../../common/log.js';
 import type { Coordination } from '../coordination.js';
 import type { TermListener } from '../election/leader-election.js';
@@ -41,8 +42,9 @@ export class LeaderOrchestrator implements OnModuleInit, OnApplicationBootstrap,
   /** @throws ConfigurationError with the problems of all methods. */
   async onModuleInit(): Promise<void> {
     const problems: string[] = [];
+    const names = this.parts.explorer.electionNames(this.connection);
     for (const method of this.parts.explorer.explore()) {
-      const problem = this.take(method);
+      const problem = this.take(method, names);
       if (problem !== undefined) problems.push(`${method.where}: ${problem}`);
     }
     if (problems.length === 0) return;
@@ -68,7 +70,7 @@ export class LeaderOrchestrator implements OnModuleInit, OnApplicationBootstrap,
   }
 
   /** What is wrong with the method; `undefined` when it is right, or another connection's. */
-  private take(method: LeaderMethod): string | undefined {
+  private take(method: LeaderMethod, names: readonly string[]): string | undefined {
     const { election, options, instance } = method;
     const { connection } = options;
     if (connection !== this.connection) {
@@ -78,6 +80,10 @@ export class LeaderOrchestrator implements OnModuleInit, OnApplicationBootstrap,
     }
     if (instance === undefined)
       return 'its class is request-scoped or transient, and a term belongs to no request; move the method to a provider of default scope';
+    if (!names.includes(election)) {
+      const remedy = `import FlowModule.forFeature({ elections: [{ name: '${election}' }] })`;
+      return `there is no election "${election}".${didYouMean(election, names)} Or ${remedy}`;
+    }
     try {
       this.parts.coordination.election(election).listen(this.listenerOf({ ...method, instance }));
     } catch (error) {
@@ -88,20 +94,23 @@ export class LeaderOrchestrator implements OnModuleInit, OnApplicationBootstrap,
 
   private listenerOf(method: FoundMethod): TermListener {
     return {
-      begin: (lease) => (method.event === 'begin' ? this.call(method, [lease]) : Promise.resolve()),
+      begin: (lease) => (method.event === 'begin' ? this.call(method, [lease], lease.signal) : Promise.resolve()),
       end: () => (method.event === 'end' ? this.call(method, []) : Promise.resolve()),
     };
   }
 
-  /** Never rejects. */
-  private async call({ instance, methodName, where, event }: FoundMethod, args: unknown[]): Promise<void> {
+  /** @param signal what the method throws when it aborts need not be told */
+  private async call(method: FoundMethod, args: unknown[], signal?: AbortSignal): Promise<void> {
+    const { instance, methodName, where, event } = method;
     try {
-      const method = Reflect.get(instance, methodName) as (...args: unknown[]) => unknown;
-      await method.apply(instance, args);
+      const decorated = Reflect.get(instance, methodName) as (...args: unknown[]) => unknown;
+      await decorated.apply(instance, args);
     } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) return;
       const decorator = event === 'begin' ? '@OnLeader' : '@OnLeaderLost';
       const stack = error instanceof Error ? error.stack : undefined;
       this.parts.log.error(`${decorator} on ${where} failed: ${describeThrown(error)}`, stack);
+      throw error;
     }
   }
 }

@@ -24,10 +24,13 @@ export type LeaderMethodDecorator<Arguments extends unknown[]> = <M extends (...
 
 /**
  * Has a method of a provider called when this process begins to lead in the election of that name, with the lease of the term. Its
- * process stands in it from the application's start until its shutdown; `forFeature({ elections })` sets options.
+ * process stands in it from the application's start until its shutdown. List the election in
+ * `FlowModule.forFeature({ elections: [{ name }] })`; a name that is not listed is a `ConfigurationError` at boot.
  *
  * - The method may run for the whole term: it ends when `lease.signal` aborts, which is when another process may lead.
- * - What it throws is logged; the term goes on. Guards, pipes, interceptors and filters do not apply.
+ * - When it throws, that is logged and the term ends, for all methods of the election: another process leads next. This one
+ *   stands again after a pause, see `LeaderElection`. What it throws after `lease.signal` has aborted has no effect.
+ * - Guards, pipes, interceptors and filters do not apply.
  * - The next term of this process begins when it has returned. At shutdown, and after `resign()`, another process leads when
  *   it has returned, or the lease's time is over.
  * - Not on request-scoped or transient providers: a `ConfigurationError` at boot.

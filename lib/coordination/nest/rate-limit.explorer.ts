@@ -2,7 +2,7 @@ import type { OnModuleInit } from '@nestjs/common';
 import type { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { didYouMean } from '../../common/did-you-mean.js';
 import { ConfigurationError } from '../../common/errors.js';
-import { getCoordinationToken } from './coordination.tokens.js';
+import { coordinationNames } from './coordination-names.js';
 import { getRateLimits, type RateLimitMetadata } from './rate-limit.decorator.js';
 
 /** What the explorer works with. */
@@ -33,7 +33,7 @@ export class RateLimitExplorer implements OnModuleInit {
 
   /** @throws ConfigurationError with the problems of all classes and methods. */
   async onModuleInit(): Promise<void> {
-    const names = this.limiterNames();
+    const names = coordinationNames(this.parts.discovery, 'RateLimiter', this.connection);
     const problems = new Set<string>();
     for (const found of this.explore()) {
       const problem = this.problemOf(found, names);
@@ -54,16 +54,6 @@ export class RateLimitExplorer implements OnModuleInit {
     if (names.includes(limiter)) return undefined;
     const remedy = `import FlowModule.forFeature({ rateLimiters: [{ name: '${limiter}', … }] })`;
     return `there is no rate limiter "${limiter}".${didYouMean(limiter, names)} Or ${remedy}`;
-  }
-
-  /** Names of the limiters that features of this connection list. */
-  private limiterNames(): string[] {
-    // By the token: a test may have put something else in a limiter's place.
-    const [before = '', after = ''] = getCoordinationToken('RateLimiter', '\n', this.connection).split('\n');
-    return this.parts.discovery.getProviders().flatMap(({ token }) => {
-      const isLimiter = typeof token === 'string' && token.startsWith(before) && token.endsWith(after);
-      return isLimiter ? [token.slice(before.length, -after.length)] : [];
-    });
   }
 
   private explore(): Found[] {

@@ -1,4 +1,4 @@
-import { Injectable, Scope } from '@nestjs/common';
+import { Injectable, Scope, type Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import {
   Coordination,
@@ -37,9 +37,9 @@ class Cleanup {
   }
 }
 
-function startCandidate(url = at.url): Promise<FlowApp> {
+function startCandidate(url = at.url, providers: Type[] = [Cleanup]): Promise<FlowApp> {
   const elections = [{ name: 'cleanup', ttl: '2s' as const }];
-  return startFlowApp(url, [Cleanup], {}, [FlowModule.forFeature({ elections })]);
+  return startFlowApp(url, providers, {}, [FlowModule.forFeature({ elections })]);
 }
 
 describe('an election', () => {
@@ -49,11 +49,9 @@ describe('an election', () => {
     await until(() => leaders().length === 1, { what: 'a leader' });
     const [first] = leaders();
     const { fencingToken } = first!.get(Cleanup).lease!;
-    const stopped = performance.now();
     await first!.close();
     expect(first!.get(Cleanup).events).toEqual(['leads', 'lost, aborted: true']);
     await until(() => leaders().length === 1, { what: 'the next leader' });
-    expect(performance.now() - stopped).toBeLessThan(1_500);
     const [second] = leaders();
     expect(second).not.toBe(first);
     expect(second!.get(Cleanup).lease!.fencingToken).toBeGreaterThan(fencingToken);
@@ -88,23 +86,58 @@ describe('an election', () => {
     expect(cleanup.lease!.fencingToken).toBeGreaterThan(lease.fencingToken);
   });
 
-  it('needs no forFeature, and no method that returns', async () => {
+  it('needs no method that returns before the term ends', async () => {
     @Injectable()
     class Loop {
       readonly ended: string[] = [];
 
-      @OnLeader('loop')
+      @OnLeader('cleanup')
       async run({ signal }: Lease): Promise<void> {
         await new Promise((resolve) => signal.addEventListener('abort', resolve));
         this.ended.push('loop');
         throw new Error('is logged');
       }
     }
-    const app = await startFlowApp(at.url, [Loop]);
-    await until(() => app.get(Coordination).election('loop').isLeader, { what: 'to lead' });
+    const app = await startCandidate(at.url, [Loop]);
+    await until(() => app.get(Coordination).election('cleanup').isLeader, { what: 'to lead' });
     const loop = app.get(Loop);
     await app.close();
     expect(loop.ended).toEqual(['loop']);
+  });
+
+  it('goes to another process when a method throws, and comes back to the one that threw', async () => {
+    @Injectable()
+    class Faulty {
+      terms = 0;
+      fails = true;
+
+      @OnLeader('cleanup')
+      lead(): void {
+        this.terms += 1;
+        if (this.fails) throw new Error('cannot lead');
+      }
+    }
+    await using first = await startCandidate(at.url, [Faulty]);
+    const faulty = first.get(Faulty);
+    await until(() => faulty.terms > 0, { what: 'the first term' });
+    const second = await startCandidate();
+    const { election } = second.get(Cleanup);
+    await until(() => election.isLeader, { what: 'the other one to lead' });
+    faulty.fails = false;
+    await second.close();
+    const own = first.get(Coordination).election('cleanup');
+    await until(() => own.isLeader, { what: 'to lead again' });
+    expect(faulty.terms).toBeGreaterThan(1);
+  });
+
+  it('refuses names that no feature lists, and says which one may be meant', async () => {
+    @Injectable()
+    class Mistyped {
+      @OnLeader('clenup')
+      lead(): void {}
+    }
+    const boot = startCandidate(at.url, [Mistyped]);
+    await expect(boot).rejects.toThrow(/Mistyped\.lead: there is no election "clenup"\. Did you mean "cleanup"\?/);
   });
 
   it('refuses methods that nobody could call', async () => {
