@@ -1,5 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { RateLimitStateSchema, type RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import { AbortListeners } from '../../common/abort-listeners.js';
 import { CancelledError } from '../../common/errors.js';
 import type { Quota } from './quota.js';
 
@@ -24,18 +24,22 @@ export type ChangeState = (
   change: (state: RateLimitState | undefined) => { kind: 'write'; state: RateLimitState } | { kind: 'keep' },
 ) => Promise<unknown>;
 
+/** Somebody who waits for a decision. */
 interface Ask {
   readonly take: Taker;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
   settled: boolean;
+  /** Ends listening to the caller's signal. */
+  unlisten: (() => void) | undefined;
 }
 
-/** The decisions of one key that wait, and whether some are being made. */
+/** The decisions of one key that wait while others are being made. */
 interface Line {
   waiting: Ask[];
-  running: boolean;
 }
+
+const SOON = Promise.resolve();
 
 /**
  * Makes the decisions of a limiter's keys: those of one key that are asked for while others are on their way are made together, in
@@ -43,6 +47,9 @@ interface Line {
  */
 export class DecisionQueue {
   private readonly lines = new Map<string, Line>();
+  private readonly signals = new AbortListeners<Ask>((ask, signal) => {
+    settle(ask)?.reject(new CancelledError('A decision of a rate limit', { cause: signal.reason }));
+  });
 
   constructor(
     private readonly quota: Quota,
@@ -53,75 +60,68 @@ export class DecisionQueue {
   /**
    * Decides what `take` takes.
    *
+   * @param answer what the caller gets, without a promise of its own: these come by the hundred thousand
    * @throws CancelledError at once when `signal` aborts; units may be used all the same. What changing the state throws.
    */
-  ask(key: string, take: Taker, signal?: AbortSignal): Promise<Outcome> {
+  ask<T>(key: string, take: Taker, answer: (outcome: Outcome) => T, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fail: (error: unknown) => void = reject;
-      if (signal === undefined) return this.add(key, { take, resolve, reject, settled: false });
       const ask: Ask = {
         take,
+        resolve: (outcome) => resolve(answer(outcome)),
+        reject,
         settled: false,
-        resolve: (outcome) => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(outcome);
-        },
-        reject: (error) => {
-          signal.removeEventListener('abort', onAbort);
-          fail(error);
-        },
+        unlisten: undefined,
       };
-      const onAbort = (): void => {
-        ask.settled = true;
-        ask.reject(new CancelledError(`A rate limit's decision about "${key}"`, { cause: signal.reason }));
-      };
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal?.aborted === true)
+        return reject(new CancelledError('A decision of a rate limit', { cause: signal.reason }));
+      if (signal !== undefined) ask.unlisten = this.signals.add(signal, ask);
       this.add(key, ask);
     });
   }
 
   private add(key: string, ask: Ask): void {
-    let line = this.lines.get(key);
-    if (line === undefined) {
-      line = { waiting: [], running: false };
-      this.lines.set(key, line);
+    const line = this.lines.get(key);
+    if (line !== undefined) {
+      line.waiting.push(ask);
+      return;
     }
-    line.waiting.push(ask);
-    if (line.running) return;
-    line.running = true;
-    void this.run(key, line);
+    const begun = { waiting: [ask] };
+    this.lines.set(key, begun);
+    // Whatever is asked for in the same tick is decided together.
+    void SOON.then(() => this.next(key, begun));
   }
 
-  /** Never rejects. */
-  private async run(key: string, line: Line): Promise<void> {
-    // Whatever is asked for in the same tick is decided together.
-    await Promise.resolve();
-    while (line.waiting.length > 0) {
-      const asks = line.waiting.splice(0, MAX_BATCH).filter(isOpen);
-      if (asks.length > 0) await this.decide(key, asks);
-    }
+  private next(key: string, line: Line): void {
+    const asks = line.waiting.length > MAX_BATCH ? line.waiting.splice(0, MAX_BATCH) : line.waiting;
+    if (asks === line.waiting) line.waiting = [];
+    const open = asks.every(isOpen) ? asks : asks.filter(isOpen);
+    if (open.length > 0) return this.decide(key, line, open);
+    if (line.waiting.length > 0) return this.next(key, line);
     this.lines.delete(key);
   }
 
-  private async decide(key: string, asks: readonly Ask[]): Promise<void> {
+  private decide(key: string, line: Line, asks: readonly Ask[]): void {
     let taken: number[] = [];
-    let state = create(RateLimitStateSchema);
+    let state: RateLimitState | undefined;
     let decidedAtMs = 0;
-    try {
-      await this.change(key, (before) => {
-        state = before === undefined ? this.quota.unused() : this.quota.fit(before);
-        decidedAtMs = this.quota.present(state, this.now());
-        taken = this.takeAll(asks, state, decidedAtMs);
-        return taken.some((units) => units > 0) ? { kind: 'write', state } : { kind: 'keep' };
-      });
-    } catch (error) {
-      for (const ask of asks) if (isOpen(ask)) ask.reject(error);
-      return;
-    }
-    asks.forEach((ask, index) => {
-      if (isOpen(ask)) ask.resolve({ taken: taken[index] ?? 0, state, decidedAtMs });
+    const changed = this.change(key, (before) => {
+      state = before === undefined ? this.quota.unused() : this.quota.fit(before);
+      decidedAtMs = this.quota.present(state, this.now());
+      taken = this.takeAll(asks, state, decidedAtMs);
+      return taken.some(isSome) ? { kind: 'write', state } : { kind: 'keep' };
     });
+    changed.then(
+      () => {
+        const decided = state ?? this.quota.unused();
+        for (let index = 0; index < asks.length; index++)
+          settle(asks[index] as Ask)?.resolve({ taken: taken[index] ?? 0, state: decided, decidedAtMs });
+        this.next(key, line);
+      },
+      (error: unknown) => {
+        for (const ask of asks) settle(ask)?.reject(error);
+        this.next(key, line);
+      },
+    );
   }
 
   private takeAll(asks: readonly Ask[], state: RateLimitState, now: number): number[] {
@@ -139,6 +139,18 @@ export class DecisionQueue {
   }
 }
 
+/** @returns the ask, to be told its end; `undefined` when it had one before. */
+function settle(ask: Ask): Ask | undefined {
+  if (ask.settled) return undefined;
+  ask.settled = true;
+  ask.unlisten?.();
+  return ask;
+}
+
 function isOpen({ settled }: Ask): boolean {
   return !settled;
+}
+
+function isSome(units: number): boolean {
+  return units > 0;
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { ConfigurationError } from '../../common/errors.js';
-import { escapeToken } from '../../common/names.js';
 import { KeySpace, type StoreKey } from '../../store/engine/store-key.js';
 
 /** Longest key that is stored as it is; keys often come from outside, and subjects must not be long. */
@@ -9,7 +8,8 @@ const keySpace = new KeySpace(undefined);
 
 /** Where a limiter's key is stored: under itself, or under the hash of one that is long. */
 export function limiterKey(key: string): StoreKey {
-  if (escapeToken(key).length <= LONGEST_KEY) return keySpace.keyOf(key);
+  const stored = keySpace.keyOf(key);
+  if (stored.text.length <= LONGEST_KEY) return stored;
   return keySpace.keyOf(`sha256:${createHash('sha256').update(key).digest('hex')}`);
 }
 

@@ -49,7 +49,12 @@ export class LimiterRoom {
     this.clock = clock;
     this.decisions = new DecisionQueue(quota, now, (key, change) => this.change(key, change));
     if (lease !== undefined)
-      this.leases = new LeasedUnits({ ...lease, quota, now, ask: (key, take) => this.ask(key, take) });
+      this.leases = new LeasedUnits({ ...lease, quota, now, ask: (key, take) => this.ask(key, take, itself) });
+  }
+
+  /** A decision needs nothing but the server's: no units are leased, and nothing traces. */
+  get isPlain(): boolean {
+    return this.leases === undefined && !this.parts.tracer.isActive;
   }
 
   /** There is no connection right now. */
@@ -58,19 +63,21 @@ export class LimiterRoom {
   }
 
   /** Decides on the server; see {@link DecisionQueue.ask}. */
-  async ask(key: string, take: Taker, signal?: AbortSignal): Promise<Outcome> {
-    const outcome = await this.decisions.ask(key, take, signal);
-    this.parts.blocked.learn(key, outcome.state, outcome.decidedAtMs, outcome.taken === 0);
-    return outcome;
+  ask<T>(key: string, take: Taker, answer: (outcome: Outcome) => T, signal?: AbortSignal): Promise<T> {
+    const learn = (outcome: Outcome): T => {
+      this.parts.blocked.learn(key, outcome.state, outcome.decidedAtMs, outcome.taken === 0);
+      return answer(outcome);
+    };
+    return this.decisions.ask(key, take, learn, signal);
   }
 
   /** Applies a function to the state of a key, and stores what it has changed. */
-  async change(
+  change(
     key: string,
     change: (state: RateLimitState | undefined) => Change<RateLimitState>,
     signal?: AbortSignal,
-  ): Promise<void> {
-    await this.parts.store.write('modify', limiterKey(key), signal === undefined ? {} : { signal }, change);
+  ): Promise<unknown> {
+    return this.parts.store.write('modify', limiterKey(key), signal === undefined ? NO_OPTIONS : { signal }, change);
   }
 
   /** The state of a key, from the leader. */
@@ -98,4 +105,10 @@ export class LimiterRoom {
       return fn();
     });
   }
+}
+
+const NO_OPTIONS = {};
+
+function itself(outcome: Outcome): Outcome {
+  return outcome;
 }

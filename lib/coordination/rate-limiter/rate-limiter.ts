@@ -80,6 +80,7 @@ export class RateLimiter {
     if (room !== undefined && signal?.aborted !== true && isCost(cost, this.parts.quota.capacity)) {
       const local = this.decideHere(room, key, cost);
       if (local !== undefined) return Promise.resolve(local);
+      if (room.isPlain && !this.parts.fallback.decides) return this.decideBy(room, key, cost, signal);
     }
     return this.decide(key, cost, signal);
   }
@@ -163,22 +164,38 @@ export class RateLimiter {
   }
 
   private async decide(key: string, cost: number, signal: AbortSignal | undefined): Promise<RateLimitDecision> {
-    const { quota, fallback, meter } = this.parts;
+    const { quota, fallback } = this.parts;
     checkCost(this.name, cost, quota.capacity);
-    let decision: RateLimitDecision;
     try {
       const room = await this.opened(signal);
-      decision = await room.traced('consume', key, fallback.decides, async () => {
-        if (room.leases !== undefined)
-          return orAborted(room.leases.consume(key, cost), `rate limit of "${key}"`, signal);
-        const outcome = await room.ask(key, (available) => (available >= cost ? cost : 0), signal);
-        return quota.decision(outcome.state, outcome.decidedAtMs, outcome.taken > 0, cost);
-      });
-      fallback.answered();
+      return await room.traced('consume', key, fallback.decides, () => this.decideBy(room, key, cost, signal));
     } catch (error) {
-      decision = await fallback.decide(key, cost, error);
+      return this.told(await fallback.decide(key, cost, error));
     }
-    meter.decided(decision.source, decision.allowed);
+  }
+
+  /** Decides by what the room holds or the server says. */
+  private decideBy(
+    room: LimiterRoom,
+    key: string,
+    cost: number,
+    signal: AbortSignal | undefined,
+  ): Promise<RateLimitDecision> {
+    const { quota, fallback } = this.parts;
+    const answered = (decision: RateLimitDecision): RateLimitDecision => {
+      fallback.answered();
+      return this.told(decision);
+    };
+    if (room.leases !== undefined)
+      return orAborted(room.leases.consume(key, cost), `rate limit of "${key}"`, signal).then(answered);
+    const answer = ({ state, decidedAtMs, taken }: Outcome): RateLimitDecision =>
+      answered(quota.decision(state, decidedAtMs, taken > 0, cost));
+    return room.ask(key, cost === 1 ? takeOne : (available) => (available >= cost ? cost : 0), answer, signal);
+  }
+
+  /** Counts a decision. */
+  private told(decision: RateLimitDecision): RateLimitDecision {
+    this.parts.meter.decided(decision.source, decision.allowed);
     return decision;
   }
 
@@ -197,16 +214,20 @@ export class RateLimiter {
     let served = 0;
     try {
       outcome = await room.traced('waitFor', key, this.parts.fallback.decides, () =>
-        room.ask(key, (available) => {
-          let units = 0;
-          served = 0;
-          for (const cost of costs) {
-            if (units + cost > available) break;
-            units += cost;
-            served += 1;
-          }
-          return units;
-        }),
+        room.ask(
+          key,
+          (available) => {
+            let units = 0;
+            served = 0;
+            for (const cost of costs) {
+              if (units + cost > available) break;
+              units += cost;
+              served += 1;
+            }
+            return units;
+          },
+          (decided) => decided,
+        ),
       );
       this.parts.fallback.answered();
     } catch (error) {
@@ -248,4 +269,9 @@ export class RateLimiter {
     this.lines.wake(key);
     return quota.decision(state, now, quota.available(state, now) >= 1, 1);
   }
+}
+
+/** Takes one unit. */
+function takeOne(available: number): number {
+  return available >= 1 ? 1 : 0;
 }
