@@ -6,9 +6,13 @@ import type { Mutex } from '../../lib/coordination/mutex/mutex.js';
 import { openRoom } from '../integration/coordination/support/coordination-fixture.js';
 import { connectForTest } from '../support/connect-for-test.js';
 import { NatsCluster } from '../support/nats-cluster.js';
+import { needsServer } from '../support/needs-server.js';
 import { until } from '../support/until.js';
 
 const ROUNDS = 5;
+
+/** What is done in the section: others have the time to come in, if they can. */
+const work = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Visit {
   readonly token: number;
@@ -17,8 +21,10 @@ interface Visit {
 }
 
 describe('a mutex on three replicas', () => {
-  it('never has two holders, over the loss of one leader after the other', { timeout: 300_000 }, async () => {
+  it('never has two holders, over the loss of one leader after the other', { timeout: 300_000 }, async (context) => {
     await using cluster = await NatsCluster.start();
+    // 2.9.10 acknowledged one sequence twice, to plain publishes of a plain client; and stands still for a minute at times.
+    needsServer(context, cluster.servers[0]!, '2.10', 'keeping what was acknowledged when servers are killed');
     const servers = cluster.servers.map(({ url }) => url);
     await using nats = await connectForTest(cluster.servers[0]!, { servers, maxReconnectAttempts: -1 });
     const manager = await until(() => jetstreamManager(nats, { timeout: 1_000 }), {
@@ -35,14 +41,14 @@ describe('a mutex on three replicas', () => {
 
     const visits: Visit[] = [];
     let stop = false;
-    const work = async (mutex: Mutex): Promise<void> => {
+    const worker = async (mutex: Mutex): Promise<void> => {
       while (!stop) {
         try {
           await using lease = await mutex.acquire('section', { wait: '5s' });
           const from = performance.now();
           let lostAt: number | undefined;
           lease.signal.addEventListener('abort', () => (lostAt = performance.now()));
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+          await work(Math.random() * 20);
           visits.push({ token: lease.fencingToken, from, to: lostAt ?? performance.now() });
         } catch (error) {
           // Nobody leads for now.
@@ -50,7 +56,7 @@ describe('a mutex on three replicas', () => {
         }
       }
     };
-    const working = mutexes.flatMap((mutex) => [work(mutex), work(mutex)]);
+    const working = mutexes.flatMap((mutex) => [worker(mutex), worker(mutex)]);
     for (let round = 1; round <= ROUNDS; round++) {
       const leader = await until(async () => (await manager.streams.info('KV_flow_lock_cluster')).cluster?.leader, {
         what: 'the leader of the bucket',

@@ -20,6 +20,7 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 const { room } = await openRoom(url);
 const mutex = makeMutex(room, { name: 'chaos', ttl: '2s' });
 
+/** What is done in the section: others have the time to come in, if they can. */
 const work = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function visit(lease: Lease): Promise<Visit> {

@@ -15,6 +15,8 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { until } from '../../support/until.js';
+import type { CandidateMessage } from './support/election-candidate.js';
+import { ToldProcess } from './support/told-process.js';
 
 const at = useFlowServer();
 
@@ -56,6 +58,24 @@ describe('an election', () => {
     expect(second).not.toBe(first);
     expect(second!.get(Cleanup).lease!.fencingToken).toBeGreaterThan(fencingToken);
     for (const app of apps) await app.close();
+  });
+
+  it('has another leader when the process of the first is killed', { timeout: 120_000 }, async () => {
+    await using server = await EmbeddedNatsServer.start();
+    const script = new URL('./support/election-candidate.ts', import.meta.url);
+    const start = (): Promise<ToldProcess<CandidateMessage>> => ToldProcess.start(script, [server.url, '1500']);
+    await using first = await start();
+    const { token } = await first.told('leads');
+    await using second = await start();
+    await using third = await start();
+    await first.kill();
+    const others = [second, third];
+    const next = await until(() => others.find(({ last }) => last?.type === 'leads'), {
+      what: 'another process to lead',
+      timeoutMs: 60_000,
+    });
+    expect(next.last?.token).toBeGreaterThan(token!);
+    expect(others.filter(({ last }) => last?.type === 'leads')).toEqual([next]);
   });
 
   it('tells those who observe how it is and what changes', async () => {

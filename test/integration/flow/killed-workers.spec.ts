@@ -42,18 +42,21 @@ describe('workers that are killed', { timeout: 120_000 }, () => {
     });
 
     let sent = 0;
+    let killed = 0;
     const feeding = (async () => {
       for (let value = 0; value < RUNS; value++, sent++) {
+        const due = Math.floor((value * (KILLS + 1)) / RUNS);
+        await until(() => killed >= due, { what: `kill ${due} before run ${value}`, timeoutMs: 60_000 });
         // By both doors, one after the other, as long as workers are being killed.
         if (value % 3 === 0) await streams.publish('mesh.in', value, { id: `r${value}` });
         else await flows.start(Mesh, value, { runId: `r${value}` });
-        await new Promise((resolve) => setTimeout(resolve, 10));
       }
     })();
     for (let kill = 1; kill <= KILLS; kill++) {
       const next = ((kill - random()) * RUNS) / (KILLS + 1);
       await until(() => sent >= next, { what: `kill ${kill}`, timeoutMs: 60_000 });
       await crew.killOne(random);
+      killed = kill;
     }
     await feeding;
 
