@@ -30,7 +30,7 @@ export class LockTimeoutError extends FlowError {
       ? `The server did not say within ${waitMs} ms whether ${what} is free.`
       : `${what} was not free within ${waitMs} ms.`;
     const remedy = nested
-      ? 'The caller itself holds a lease of this key: locks are not reentrant.'
+      ? 'It was asked for within a lease of the same key: locks are not reentrant.'
       : 'Wait longer ("wait"), or try again later.';
     super('LOCK_TIMEOUT', `${problem} ${remedy}`);
   }

@@ -8,7 +8,7 @@ import type { HeldLease } from './held-lease.js';
 import { HeldLeases, type Grant } from './held-leases.js';
 import { KeyWatch } from './key-watch.js';
 import { LeaseRequest, type LeaseRequestOptions, type LeaseRequestParts } from './lease-request.js';
-import type { LeaseStore, SeenTable } from './lease-store.js';
+import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
 import { findLease, type LeaseWish } from './lease-table.js';
 import { TableOrder } from './table-order.js';
@@ -167,12 +167,7 @@ export class KeyLeases {
     try {
       const seen = await this.parts.store.enter(this.key, this.wishOf(request), true);
       // The watch may have been faster, and the caller may be gone: then it does not stand there any more.
-      if (this.placed.get(id) === request) {
-        request.placedAt = seen.revision;
-        const record = findLease(seen.table.holders, id);
-        if (record === undefined) this.watch.start();
-        else this.grant(request, { record, revision: seen.revision, appliedAt: seen.appliedAt });
-      }
+      if (this.placed.get(id) === request) this.entered(request, seen);
       this.see(seen);
     } catch (error) {
       this.placed.delete(id);
@@ -181,6 +176,17 @@ export class KeyLeases {
       this.leaveLater(id);
     }
     this.advance();
+  }
+
+  private entered(request: LeaseRequest, { table, revision, appliedAt }: Granted): void {
+    const record = findLease(table.holders, request.id);
+    if (record !== undefined) this.grant(request, { record, revision, appliedAt });
+    // The answer was lost, and when it was looked up everything was over.
+    else if (findLease(table.waiters, request.id) === undefined) this.enterAnew(request);
+    else {
+      request.placedAt = revision;
+      this.watch.start();
+    }
   }
 
   /** The table of the key as it was at a revision. */

@@ -8,6 +8,7 @@ import { useFlowServer } from '../../support/flow-server.js';
 import { gate } from '../../support/gate.js';
 import { until } from '../../support/until.js';
 import { openRoom } from './support/coordination-fixture.js';
+import { storedTable } from './support/stored-table.js';
 
 const at = useFlowServer();
 /** More than the places that a process has in the stored line. */
@@ -94,6 +95,35 @@ describe('a process that has got what it waited for', () => {
       timeoutMs: 20_000,
     });
     expect(held.signal.aborted).toBe(false);
+  });
+});
+
+describe('who comes to a key', () => {
+  it('stands in line anew when its lease has gone to somebody else before it knew of it', async () => {
+    await using proxy = await CuttingProxy.start(at.server);
+    await using one = await openMutex({ ttl: '1s' }, proxy.url);
+    await using other = await openMutex();
+    const stored = () => storedTable(at.streams.manager, 'flow_lock_line', 'unaware');
+    // So that the next write needs no look at the key before.
+    await (await one.mutex.acquire('unaware')).release();
+    const before = await writes('flow_lock_line');
+    proxy.dropRepliesAfter(0);
+    const coming = one.mutex.acquire('unaware');
+    await until(async () => (await writes('flow_lock_line')) > before, { what: 'the server to have the question' });
+    const lease = await other.mutex.acquire('unaware', { ttl: '1h' });
+    // From its first renewal on nothing brings news of the key for a long time.
+    await until(
+      async () => {
+        const { table, timeMs } = await stored();
+        return Number(table.holders[0]?.deadlineMs) > timeMs + 600_000;
+      },
+      { what: 'the first renewal' },
+    );
+    proxy.restore();
+    await until(async () => (await stored()).table.waiters.length === 1, { what: 'it to stand in line' });
+    await lease.release();
+    await using next = await coming;
+    expect(next.fencingToken).toBeGreaterThan(lease.fencingToken);
   });
 });
 
