@@ -149,6 +149,11 @@ export class FlowNames {
     return `flow.${this.flow}.cancel.*`;
   }
 
+  /** Subject of how many deliveries of a message ended before its handler could begin: `flow.<flow>.unbegun.<step>.<stream>.<sequence>`. */
+  unbegunSubject(step: string, stream: string, sequence: number): string {
+    return `flow.${this.flow}.unbegun.${step}.${escapeToken(stream)}.${sequence}`;
+  }
+
   /** Subject of a dead letter. */
   deadSubject(step: string, runId: string, index: string): string {
     const base = `flow.dead.${this.flow}.${step}.${escapeToken(runId)}`;

@@ -19,6 +19,7 @@ export class Delivery {
   readonly #nats: NatsConnection;
   #info: DeliveryInfo | undefined;
   #settled = false;
+  #forgiven = 0;
   #confirming: Promise<void> | undefined;
 
   constructor(raw: Msg, nats: NatsConnection) {
@@ -50,9 +51,19 @@ export class Delivery {
     return this.#parsed.streamSequence;
   }
 
-  /** How many times the server delivered this message to this consumer, this time included; from 1. */
+  /** How many times the server delivered this message to this consumer, this time included; from 1. Without those that {@link forgive} names. */
   get attempt(): number {
-    return this.#parsed.deliveries;
+    return this.#parsed.deliveries - this.forgiven;
+  }
+
+  /** Earlier deliveries that count as no attempt. */
+  get forgiven(): number {
+    return this.#forgiven;
+  }
+
+  /** Says that so many earlier deliveries were no attempts. */
+  forgive(deliveries: number): void {
+    this.#forgiven = Math.min(deliveries, this.#parsed.deliveries - 1);
   }
 
   /** Whether the message was delivered before. */

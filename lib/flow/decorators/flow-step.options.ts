@@ -56,7 +56,8 @@ export interface FlowStepOptions<I extends MessageSchema = MessageSchema, O exte
   readonly maxDeliveries?: number;
   /**
    * How many messages the step may begin per window, over all instances: `{ limit: 100, window: '1s' }`; with `key`, so many of each
-   * key. Messages that wait for their turn are held, which costs them no attempt. Attempts count like messages.
+   * key. Messages that wait for their turn are held, which costs them no attempt, also when the application stops meanwhile. Attempts
+   * count like messages; messages of cancelled runs do not count.
    * @default no limit
    */
   readonly rate?: StepRateOptions<MessageOf<I>>;

@@ -132,8 +132,7 @@ export class FlowRuntime {
   }
 
   private async createRate(node: StepNode): Promise<StepRate | undefined> {
-    const { coordination, log } = this.host;
-    const rate = StepRate.of(this.graph.contract.name, node, coordination, log);
+    const rate = StepRate.of(this.names, node, this.host);
     await rate?.ready();
     return rate;
   }

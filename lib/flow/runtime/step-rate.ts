@@ -1,16 +1,30 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describeThrown } from '../../common/describe-thrown.js';
-import { coordinationBucket, FlowHeader, isValidName } from '../../common/names.js';
+import { CancelledError } from '../../common/errors.js';
+import { coordinationBucket, FlowHeader, isValidName, type FlowNames } from '../../common/names.js';
 import type { Log } from '../../common/log.js';
+import type { FlowConnection } from '../../connection/flow-connection.js';
 import type { Coordination } from '../../coordination/coordination.js';
 import type { RateLimiter } from '../../coordination/rate-limiter/rate-limiter.js';
 import type { Delivery } from '../../stream/delivery.js';
 import type { StepNode } from '../graph/step-node.js';
 import type { StepRateSettings } from '../step-rate.options.js';
 import { openMessage, toFlowMessage, type MessageSource } from './step-message.js';
+import { UnbegunDeliveries } from './unbegun-deliveries.js';
 
-/** Has the messages of a step wait until their rate allows them to begin. */
+/** Longest time until the limiter is asked again: somebody may have given units back. */
+const LONGEST_PAUSE_MS = 60_000;
+
+/** What a rate needs of the process. */
+export interface StepRateHost {
+  readonly connection: FlowConnection;
+  readonly coordination: Coordination;
+  readonly log: Log;
+}
+
+/** How fast the messages of a step may begin. */
 export class StepRate {
   /** Messages of one key begin one after the other; each follows the one before it. */
   private readonly lasts = new Map<string, Promise<void>>();
@@ -21,6 +35,8 @@ export class StepRate {
     private readonly settings: StepRateSettings,
     private readonly limiter: RateLimiter,
     private readonly place: string,
+    /** Which deliveries were no attempts. */
+    readonly unbegun: UnbegunDeliveries,
     private readonly log: Log,
   ) {
     // All messages that wait listen to the one signal; Node would take more than ten for a leak.
@@ -28,8 +44,9 @@ export class StepRate {
   }
 
   /** The rate of a step; `undefined` when it has none. */
-  static of(flow: string, node: StepNode, coordination: Coordination, log: Log): StepRate | undefined {
+  static of(names: FlowNames, node: StepNode, { connection, coordination, log }: StepRateHost): StepRate | undefined {
     if (node.rate === undefined) return undefined;
+    const { flow } = names;
     const place = `${flow}/${node.name}`;
     const options = {
       name: place,
@@ -41,7 +58,8 @@ export class StepRate {
       blockedKeys: 10_000,
     } as const;
     const limiter = coordination.stepRateLimiter(options, rateBucket(flow, node.name));
-    return new StepRate(node, node.rate, limiter, place, log);
+    const unbegun = new UnbegunDeliveries(connection, names, node.name, log);
+    return new StepRate(node, node.rate, limiter, place, unbegun, log);
   }
 
   /** Whether messages have keys with a rate each. */
@@ -59,30 +77,47 @@ export class StepRate {
     return this.limiter.ready();
   }
 
-  /** Waits for the turn of any message. @throws CancelledError after {@link stop}. */
-  async wait(delivery: Delivery): Promise<void> {
-    if (!isFiltered(delivery)) await this.limiter.waitFor(this.place, { signal: this.abort.signal });
+  /** What a message is counted by; `undefined` when it does not come to the handler anyway. */
+  keyOf(delivery: Delivery, source: MessageSource): string | undefined {
+    if (!this.byKey) return isFiltered(delivery) ? undefined : this.place;
+    const message = openMessage(delivery, source, this.node);
+    if (message.filtered || 'error' in message.input) return undefined;
+    try {
+      return `${this.place}/${this.settings.key?.(message.input.value, toFlowMessage(delivery, source))}`;
+    } catch (error) {
+      this.log.error(
+        `Run "${message.runId}": the rate's key of step "${this.node.name}" threw; all such messages share one rate: ` +
+          describeThrown(error),
+      );
+      return `${this.place}/`;
+    }
   }
 
-  /**
-   * Waits for the turn of a message by its key, then for `enter`, which lets it begin; the next of the key follows.
-   *
-   * @throws CancelledError after {@link stop}.
-   */
-  async waitByKey(delivery: Delivery, source: MessageSource, enter: () => Promise<void>): Promise<void> {
-    const key = this.keyOf(delivery, source);
-    if (key === undefined) return enter();
+  /** Takes a unit for a message that can begin at once. @returns 0, or milliseconds after which to ask again. */
+  async take(key: string): Promise<number> {
+    const { allowed, retryAfterMs } = await this.limiter.consume(key, { signal: this.abort.signal });
+    return allowed ? 0 : Math.min(Math.max(1, retryAfterMs), LONGEST_PAUSE_MS);
+  }
+
+  /** Lets time pass. @throws CancelledError after {@link stop}. */
+  async pause(ms: number): Promise<void> {
+    const { signal } = this.abort;
+    try {
+      await delay(ms, undefined, { signal });
+    } catch (cause) {
+      throw new CancelledError(`The rate of step "${this.node.name}"`, { cause });
+    }
+  }
+
+  /** Has the messages of a key begin one after the other, as they came. @param begin ends when the message has begun */
+  async inTurn<T>(key: string, begin: () => Promise<T>): Promise<T> {
     const before = this.lasts.get(key);
-    const turn = (async () => {
-      await before;
-      await this.limiter.waitFor(`${this.place}/${key}`, { signal: this.abort.signal });
-      await enter();
-    })();
+    const turn = before === undefined ? begin() : before.then(begin);
     // The next one waits for the end of this turn, however it ends; who fails here hears of it itself.
     const ended = turn.then(nothing, nothing);
     this.lasts.set(key, ended);
     try {
-      await turn;
+      return await turn;
     } finally {
       if (this.lasts.get(key) === ended) this.lasts.delete(key);
     }
@@ -92,27 +127,15 @@ export class StepRate {
   stop(): void {
     this.abort.abort();
   }
-
-  /** `undefined`: the message does not come to the handler anyway. */
-  private keyOf(delivery: Delivery, source: MessageSource): string | undefined {
-    const message = openMessage(delivery, source, this.node);
-    if (message.filtered || 'error' in message.input) return undefined;
-    try {
-      return String(this.settings.key?.(message.input.value, toFlowMessage(delivery, source)));
-    } catch (error) {
-      this.log.error(
-        `Run "${message.runId}": the rate's key of step "${this.node.name}" threw; all such messages share one rate: ` +
-          describeThrown(error),
-      );
-      return '';
-    }
-  }
 }
 
-/** The bucket of a step's rate. Names of flows and steps are as long as names of buckets: long ones end in a hash. */
+/**
+ * The bucket of a step's rate. Flow and step are told apart at the first `_`: flows that have one in their names, and names that
+ * are too long for a bucket, end in a hash.
+ */
 function rateBucket(flow: string, step: string): string {
   const bucket = coordinationBucket('rate', `${flow}_${step}`);
-  if (isValidName(bucket)) return bucket;
+  if (isValidName(bucket) && !flow.includes('_')) return bucket;
   const hash = createHash('sha256').update(`${flow}/${step}`).digest('hex').slice(0, 12);
   return `${bucket.slice(0, 51)}_${hash}`;
 }

@@ -71,9 +71,9 @@ export class StepRunner {
   /** Takes a message to its end. Never rejects: what fails is retried, dead-lettered or handed back, and logged. */
   run(lease: Lease, source: MessageSource): Promise<void> {
     const { delivery } = lease;
-    const { contract, tracer, cancelled } = this.services;
+    const { contract, tracer } = this.services;
     const message = openMessage(delivery, source, this.node);
-    if (message.filtered || cancelled.has(message.runId, delivery)) {
+    if (this.isNothing(message)) {
       delivery.ack();
       return Promise.resolve();
     }
@@ -81,6 +81,15 @@ export class StepRunner {
     return runWithLogFields(fields, () =>
       tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)),
     );
+  }
+
+  /** Whether {@link run} does not come to the handler: the run is cancelled, or nothing came of the step before. */
+  passesOver(delivery: Delivery, source: MessageSource): boolean {
+    return this.isNothing(openMessage(delivery, source, this.node));
+  }
+
+  private isNothing({ filtered, runId, delivery }: StepMessage): boolean {
+    return filtered || this.services.cancelled.has(runId, delivery);
   }
 
   private async attempt(message: StepMessage, lease: Lease, span?: Span): Promise<void> {

@@ -7,6 +7,7 @@ import type { Log } from '../../common/log.js';
 import type { StepNode } from '../graph/step-node.js';
 import { InFlightGate } from './in-flight-gate.js';
 import { LeaseKeeper, type Lease } from './lease-keeper.js';
+import { PauseSwitch } from './pause-switch.js';
 import type { MessageSource } from './step-message.js';
 import type { StepRate } from './step-rate.js';
 import type { StepRunner } from './step-runner.js';
@@ -35,6 +36,7 @@ export class StepWorker {
   private onEmpty: (() => void) | undefined;
   /** Held, but without a place to run yet. */
   private readonly waiting = new Set<Lease>();
+  private readonly pauses = new PauseSwitch();
   private stopping = false;
 
   constructor(
@@ -70,12 +72,14 @@ export class StepWorker {
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
   }
 
-  /** Stops pulling; what is in hand goes on. */
+  /** Stops pulling. What runs goes on; what is in hand and has not begun waits. */
   pause(): void {
+    if (!this.stopping) this.pauses.pause();
     for (const consumer of this.consumers) consumer.pause();
   }
 
   resume(): void {
+    this.pauses.resume();
     for (const consumer of this.consumers) consumer.resume();
   }
 
@@ -95,8 +99,9 @@ export class StepWorker {
     else deadline.addEventListener('abort', interrupt, { once: true });
     // First, so that what is handed back does not come straight here again.
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    for (const lease of this.waiting) lease.delivery.nak(0);
+    await Promise.all([...this.waiting].map((lease) => this.handBack(lease)));
     this.rate?.stop();
+    this.pauses.resume();
     await this.empty();
     deadline.removeEventListener('abort', interrupt);
     this.leases.close();
@@ -138,57 +143,114 @@ export class StepWorker {
     return this.gate.tryEnter() ? this.workInside(lease, kind) : this.workLater(lease, kind);
   }
 
-  /** When the step's rate allows it. A message without a key of its own keeps its place meanwhile: all others wait as well. */
-  private async workInTime(rate: StepRate, lease: Lease, kind: MessageSource): Promise<void> {
-    this.waiting.add(lease);
-    try {
-      if (rate.byKey) await rate.waitByKey(lease.delivery, kind, () => this.gate.enter());
-      else await this.enterInTime(rate, lease);
-    } catch (error) {
-      if (!this.stopping) throw error;
-      lease.delivery.nak(0);
-      return;
-    }
-    return this.workInside(lease, kind);
-  }
-
-  private async enterInTime(rate: StepRate, { delivery }: Lease): Promise<void> {
-    await this.gate.enter();
-    try {
-      await rate.wait(delivery);
-    } catch (error) {
-      this.gate.leave();
-      throw error;
-    }
-  }
-
   private async workLater(lease: Lease, kind: MessageSource): Promise<void> {
     this.waiting.add(lease);
     await this.gate.enter();
     return this.workInside(lease, kind);
   }
 
+  /** When the step's rate allows it. */
+  private async workInTime(rate: StepRate, lease: Lease, kind: MessageSource): Promise<void> {
+    // Before it may be handed back, which counts on.
+    if (lease.delivery.redelivered) await rate.unbegun.forgive(lease.delivery);
+    this.waiting.add(lease);
+    const key = rate.keyOf(lease.delivery, kind);
+    if (key === undefined) return this.workLater(lease, kind);
+    const begin = (): Promise<Begun> => this.beginInTime(rate, key, lease, kind);
+    let begun: Begun;
+    try {
+      begun = rate.byKey ? await rate.inTurn(key, begin) : await begin();
+    } catch (error) {
+      if (!this.stopping) throw error;
+      return this.handBack(lease);
+    }
+    await begun.ended;
+  }
+
+  /**
+   * Begins a message with a unit of its rate, which is taken last, when there is a place for the message: units taken earlier would
+   * pile up before the places, and the messages begin all at once. A message without a key of its own keeps the step's place
+   * while it waits, since all others wait as well; no other place is kept.
+   */
+  private async beginInTime(rate: StepRate, key: string, lease: Lease, kind: MessageSource): Promise<Begun> {
+    await this.gate.enter();
+    let inside = true;
+    try {
+      for (;;) {
+        const waitMs = await this.takeInside(rate, key, lease, kind);
+        if (waitMs === 0) return { ended: this.runInside(lease, kind).finally(() => this.gate.leave()) };
+        if (rate.byKey) {
+          this.gate.leave();
+          inside = false;
+        }
+        await rate.pause(waitMs);
+        if (!inside) await this.gate.enter();
+        inside = true;
+      }
+    } catch (error) {
+      if (inside) this.gate.leave();
+      throw error;
+    }
+  }
+
+  /** Takes a place of the process and a unit, or neither. @returns 0, or milliseconds until there may be a unit. */
+  private async takeInside(rate: StepRate, key: string, lease: Lease, kind: MessageSource): Promise<number> {
+    await this.enterProcess(lease);
+    let waitMs = Infinity;
+    try {
+      waitMs = this.stopping || this.runner.passesOver(lease.delivery, kind) ? 0 : await rate.take(key);
+      return waitMs;
+    } finally {
+      if (waitMs > 0) this.processGate.leave();
+    }
+  }
+
   /** With a place of the step; gives it back. */
   private async workInside(lease: Lease, kind: MessageSource): Promise<void> {
     try {
-      if (!this.processGate.tryEnter()) {
-        this.waiting.add(lease);
-        await this.processGate.enter();
-      }
-      try {
-        this.waiting.delete(lease);
-        if (this.stopping) lease.delivery.nak(0);
-        else await this.runner.run(lease, kind);
-      } finally {
-        this.processGate.leave();
-      }
+      if (this.pauses.isPaused || !this.processGate.tryEnter()) await this.enterProcess(lease);
+      await this.runInside(lease, kind);
     } finally {
       this.gate.leave();
     }
+  }
+
+  /** Takes a place of the process, as soon as there is one and the step is not paused. */
+  private async enterProcess(lease: Lease): Promise<void> {
+    this.waiting.add(lease);
+    for (;;) {
+      await this.pauses.whenResumed();
+      await this.processGate.enter();
+      if (!this.pauses.isPaused) return;
+      this.processGate.leave();
+    }
+  }
+
+  /** With a place of the process; gives it back. */
+  private async runInside(lease: Lease, kind: MessageSource): Promise<void> {
+    try {
+      this.waiting.delete(lease);
+      if (this.stopping) await this.handBack(lease);
+      else await this.runner.run(lease, kind);
+    } finally {
+      this.processGate.leave();
+    }
+  }
+
+  /** For a message that did not begin. Those that wait for a rate come back again and again: that is no attempt. */
+  private async handBack({ delivery }: Lease): Promise<void> {
+    if (delivery.settled) return;
+    await this.rate?.unbegun.add(delivery);
+    delivery.nak(0);
   }
 
   private empty(): Promise<void> {
     if (this.held === 0) return Promise.resolve();
     return new Promise((resolve) => (this.onEmpty = resolve));
   }
+}
+
+/** A message that has begun; not the promise itself, which whoever waits for the beginning would wait for. */
+interface Begun {
+  readonly ended: Promise<void>;
 }
