@@ -19,18 +19,18 @@ export class LockLostError extends FlowError {
 export interface LockTimeoutDetails {
   /** The server has not said yet whether it is free. */
   readonly unanswered?: boolean;
-  /** Who waited holds a lease of the same key. */
-  readonly nested?: boolean;
+  /** The caller's own process holds it. */
+  readonly heldHere?: boolean;
 }
 
 /** Nobody gave the lock back within the time that the caller was willing to wait. */
 export class LockTimeoutError extends FlowError {
-  constructor(what: string, waitMs: number, { unanswered = false, nested = false }: LockTimeoutDetails = {}) {
+  constructor(what: string, waitMs: number, { unanswered = false, heldHere = false }: LockTimeoutDetails = {}) {
     const problem = unanswered
       ? `The server did not say within ${waitMs} ms whether ${what} is free.`
       : `${what} was not free within ${waitMs} ms.`;
-    const remedy = nested
-      ? 'It was asked for within a lease of the same key: locks are not reentrant.'
+    const remedy = heldHere
+      ? 'This process holds it: who asks for it within that lease waits for itself, since locks are not reentrant.'
       : 'Wait longer ("wait"), or try again later.';
     super('LOCK_TIMEOUT', `${problem} ${remedy}`);
   }

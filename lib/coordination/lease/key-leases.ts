@@ -7,10 +7,11 @@ import { GrantGap } from './grant-gap.js';
 import type { HeldLease } from './held-lease.js';
 import { HeldLeases, type Grant } from './held-leases.js';
 import { KeyWatch } from './key-watch.js';
-import { LeaseRequest, type LeaseRequestOptions, type LeaseRequestParts } from './lease-request.js';
+import { LeaseRequest } from './lease-request.js';
+import type { LeaseRequestOptions, LeaseRequestParts, LeaseRequestPlace } from './lease-request.js';
 import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
-import { findLease, type LeaseWish } from './lease-table.js';
+import { findLease } from './lease-table.js';
 import { TableOrder } from './table-order.js';
 import type { ResolvedLease } from './lease.options.js';
 
@@ -23,8 +24,6 @@ export interface KeyLeasesParts {
    * the server nothing, and a process with many waiters gets no more turns than one with few.
    */
   readonly places: number;
-  /** Of this process, for people who look at the table. */
-  readonly owner: string;
   readonly log: Log;
   readonly requests: LeaseRequestParts;
   readonly meter: LockMeter;
@@ -37,7 +36,7 @@ export interface KeyLeasesParts {
  * operations of this process, or by a watch of the key. Nothing is asked for again and again: the watch tells of every
  * change, and a timer of the time when the present holder expires.
  */
-export class KeyLeases {
+export class KeyLeases implements LeaseRequestPlace {
   private readonly line: LeaseRequest[] = [];
   /** Who stands in the stored line, or is about to. Never fewer than there are places while somebody is in {@link line}. */
   private readonly placed = new Map<string, LeaseRequest>();
@@ -91,6 +90,10 @@ export class KeyLeases {
     });
   }
 
+  get isHeld(): boolean {
+    return this.held.size > 0;
+  }
+
   /** Waits for a lease; rejects as the request says. */
   acquire(options: LeaseRequestOptions): Promise<HeldLease> {
     const request = this.request(options);
@@ -113,7 +116,7 @@ export class KeyLeases {
     for (const request of this.line.splice(0)) request.reject(reason);
     for (const request of [...this.placed.values()]) {
       request.reject(reason);
-      this.forsake(request);
+      this.onGivenUp(request);
     }
   }
 
@@ -137,14 +140,14 @@ export class KeyLeases {
   }
 
   private request(options: LeaseRequestOptions): LeaseRequest {
-    return new LeaseRequest(options, this.parts.requests, (gone) => this.forsake(gone));
+    return new LeaseRequest(options, this.parts.requests, this);
   }
 
   /** Asks for a lease once. Never rejects. */
   private async ask(request: LeaseRequest): Promise<void> {
     this.asking.add(request);
     try {
-      const { table, revision, appliedAt } = await this.parts.store.enter(this.key, this.wishOf(request), false);
+      const { table, revision, appliedAt } = await this.parts.store.enter(this.key, request.wish, false);
       const record = findLease(table.holders, request.id);
       if (record === undefined) request.resolve(undefined);
       // What has expired on its way is not asked for again: by now it may be somebody else's.
@@ -165,7 +168,7 @@ export class KeyLeases {
     this.placed.set(id, request);
     request.entering = true;
     try {
-      const seen = await this.parts.store.enter(this.key, this.wishOf(request), true);
+      const seen = await this.parts.store.enter(this.key, request.wish, true);
       // The watch may have been faster, and the caller may be gone: then it does not stand there any more.
       if (this.placed.get(id) === request) this.entered(request, seen);
       this.see(seen);
@@ -259,7 +262,7 @@ export class KeyLeases {
   }
 
   /** A caller does not wait any more. */
-  private forsake(request: LeaseRequest): void {
+  onGivenUp(request: LeaseRequest): void {
     const at = this.line.indexOf(request);
     if (at >= 0) this.line.splice(at, 1);
     if (this.placed.delete(request.id)) this.leaveLater(request.id);
@@ -287,10 +290,6 @@ export class KeyLeases {
         this.keeping = false;
       }
     });
-  }
-
-  private wishOf({ id, options: { shared, ttlMs } }: LeaseRequest): LeaseWish {
-    return { id, shared, ttlMs, owner: this.parts.owner };
   }
 
   private checkIdle(): void {

@@ -3,6 +3,7 @@ import { CancelledError, ConnectionError, OperationTimeoutError, OutcomeUnknownE
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import type { HeldLease } from './held-lease.js';
 import type { LeaseIds } from './lease-id.js';
+import type { LeaseWish } from './lease-table.js';
 
 /** A timer of Node that is longer fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
@@ -16,14 +17,22 @@ export interface LeaseRequestOptions {
   /** `undefined`: without end. */
   readonly waitMs: number | undefined;
   readonly signal: AbortSignal | undefined;
-  /** The caller holds a lease of this very key. */
-  readonly nested: boolean;
 }
 
 /** What the requests of one primitive share. */
 export interface LeaseRequestParts {
   readonly ids: LeaseIds;
+  /** Of this process, for people who look at the table. */
+  readonly owner: string;
   readonly connection: { readonly status: string };
+}
+
+/** Where a request stands. */
+export interface LeaseRequestPlace {
+  /** This process holds a lease of the key. */
+  readonly isHeld: boolean;
+  /** The caller's signal or time has ended the wait. */
+  onGivenUp(request: LeaseRequest): void;
 }
 
 /** One caller that waits for a lease, until it has it or gives up. */
@@ -44,11 +53,10 @@ export class LeaseRequest {
   private timer: NodeJS.Timeout | undefined;
   private unlisten: (() => void) | undefined;
 
-  /** @param onGivenUp called when the caller's signal or time ends the wait */
   constructor(
     readonly options: LeaseRequestOptions,
     private readonly parts: LeaseRequestParts,
-    private readonly onGivenUp: (request: LeaseRequest) => void,
+    private readonly place: LeaseRequestPlace,
   ) {
     this.id = parts.ids.next();
     this.promise = new Promise((resolve, reject) => {
@@ -59,6 +67,11 @@ export class LeaseRequest {
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal));
     if (waitMs !== undefined && !this.settled)
       this.timer = setTimeout(() => this.giveUp(this.lateError(waitMs)), Math.min(waitMs, LONGEST_TIMER_MS));
+  }
+
+  get wish(): LeaseWish {
+    const { shared, ttlMs } = this.options;
+    return { id: this.id, shared, ttlMs, owner: this.parts.owner };
   }
 
   /** Begins anew, as another lease. */
@@ -88,9 +101,9 @@ export class LeaseRequest {
   }
 
   private lateError(waitMs: number): Error {
-    const { what, nested } = this.options;
+    const { what } = this.options;
     const unanswered = this.entering && this.placedAt === undefined;
-    const late = new LockTimeoutError(capitalize(what), waitMs, { unanswered, nested });
+    const late = new LockTimeoutError(capitalize(what), waitMs, { unanswered, heldHere: this.place.isHeld });
     const { status } = this.parts.connection;
     if (status === 'connected') return late;
     return new ConnectionError(
@@ -106,7 +119,7 @@ export class LeaseRequest {
   private giveUp(error: Error): void {
     if (this.settled) return;
     this.reject(error);
-    this.onGivenUp(this);
+    this.place.onGivenUp(this);
   }
 
   private settle(): void {

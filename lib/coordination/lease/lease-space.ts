@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { toMilliseconds } from '../../common/duration.js';
 import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import type { FlowTracer, LockTarget } from '../../telemetry/tracer.js';
@@ -27,8 +26,6 @@ export interface LeaseSpaceParts extends KeyLeasesParts {
 export class LeaseSpace {
   private readonly keys = new Map<string, KeyLeases>();
   private readonly keySpace = new KeySpace(undefined);
-  /** Keys that `run` holds around what runs now. */
-  private readonly around = new AsyncLocalStorage<readonly string[]>();
   private closed = false;
 
   constructor(private readonly parts: LeaseSpaceParts) {
@@ -57,10 +54,7 @@ export class LeaseSpace {
     try {
       const { tracer, target } = this.parts;
       const { fencingToken } = lease;
-      const within = [...(this.around.getStore() ?? []), key];
-      const result = await tracer.lock('hold', { ...target, key, fencingToken }, () =>
-        this.around.run(within, async () => fn(lease)),
-      );
+      const result = await tracer.lock('hold', { ...target, key, fencingToken }, async () => fn(lease));
       lease.assertHeld();
       return result;
     } finally {
@@ -90,7 +84,7 @@ export class LeaseSpace {
     if (request.waitMs !== 0 && !stopping.aborted) return this.of(key).acquire(request);
     const lease = await this.of(key).tryAcquire({ ...request, waitMs: undefined });
     if (lease !== undefined) return lease;
-    throw request.waitMs === 0 ? new LockTimeoutError(request.what, 0, request) : this.stoppingError();
+    throw request.waitMs === 0 ? new LockTimeoutError(request.what, 0) : this.stoppingError();
   }
 
   private rejectWaiting(): void {
@@ -129,7 +123,6 @@ export class LeaseSpace {
       ttlMs: leaseTtl(this.parts.what, ttl, this.parts.limits.ttl),
       waitMs: wait === undefined ? undefined : toMilliseconds(wait),
       signal,
-      nested: this.around.getStore()?.includes(key) ?? false,
     };
   }
 

@@ -12,8 +12,8 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  * - **Fair**: the line of those who wait is stored; who came first is served first. The waiters of one process take one place
  *   in it together, and are served in their order: a process with many gets no more turns than one with few.
  * - A waiter is woken by a watch. One that died loses its turn: it delays the others by 5 seconds at most.
- * - Not reentrant: asking for a key within a lease of it waits for oneself. When `wait` ends such a wait, in what `runExclusive`
- *   called, the error says so.
+ * - Not reentrant: asking for a key within a lease of it waits for oneself. When `wait` ends a wait and this process holds the
+ *   key, the error says so.
  * - Time is the server's, measured by each process; what its own clock says has no influence. In a cluster the servers' clocks
  *   must agree to within some 200 milliseconds.
  * - Leases survive restarts of the server as far as its storage does: with `storage: 'memory'` they are lost with it, which
