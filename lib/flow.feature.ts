@@ -54,6 +54,7 @@ function storeProvider(type: KvObjectClass, key: string | undefined): Provider {
         tracer,
         meter,
         defaults: storeDefaultsOf(runtime),
+        stopping: connection.stopping,
       });
     // Several features may ask for a store: with one each, updates in this process would conflict with each other.
     return boot.part(() => resources.share(type, create));

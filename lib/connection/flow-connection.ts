@@ -43,6 +43,7 @@ export class FlowConnection implements AsyncDisposable {
   readonly #log: Log;
   #capabilities: ServerCapabilities;
   #closing: Promise<void> | undefined;
+  readonly #waitsEnd = new AbortController();
 
   /** The client's connection. */
   readonly nats: NatsConnection;
@@ -121,6 +122,19 @@ export class FlowConnection implements AsyncDisposable {
     return this.#options.requestTimeout;
   }
 
+  /** Aborts when the application stops, for whoever waits for what may never come; its reason is a `ConnectionError`. */
+  get stopping(): AbortSignal {
+    return this.#waitsEnd.signal;
+  }
+
+  /** @internal The steps have drained: requests that wait must not keep the shutdown any longer. */
+  stopWaiting(): void {
+    if (!this.stopping.aborted)
+      this.#waitsEnd.abort(
+        new ConnectionError(`Connection "${this.name}": the application stops, nothing waits any more.`),
+      );
+  }
+
   /** Calls `listener` after every transition, in order. @returns a function that ends it. */
   onStatus(listener: (status: ConnectionStatus) => void): () => void {
     return this.#monitor.onStatus(listener);
@@ -171,6 +185,7 @@ export class FlowConnection implements AsyncDisposable {
    * @default no bound but the publishes' own, and `requestTimeout`
    */
   close(timeoutMs = Infinity): Promise<void> {
+    this.stopWaiting();
     this.#closing ??= this.#close(timeoutMs);
     return this.#closing;
   }

@@ -92,7 +92,8 @@ export class FlowOrchestrator
     const deadline = new AbortController();
     const stopped = this.stop(deadline.signal);
     const drained = await endsWithin(shutdown.remainingMs(shutdownTimeout), stopped);
-    // Nest waits for requests after this, and a request may wait for a lock that nobody gives back.
+    // Nest waits for requests after this, and a request may wait for a run that does not end or a lock that nobody gives back.
+    connection.stopWaiting();
     coordination.stopWaiting();
     if (drained) return;
     deadline.abort();

@@ -31,7 +31,7 @@ export class FlowRun<Output> {
    * @throws RunFailedError when a message of the run lies in the dead letters; with its step, and its error as cause.
    * @throws RunCancelledError when the run was cancelled.
    * @throws NotFoundError when no such run is recorded.
-   * @throws CancelledError when `signal` aborts; ConnectionError when the connection is closed for good.
+   * @throws CancelledError when `signal` aborts; ConnectionError when the application stops, once its own steps have drained.
    * @throws DecodeError when the result is not of the contract's output type.
    */
   async result(options: WaitOptions = {}): Promise<Output | undefined> {
@@ -65,7 +65,7 @@ export class FlowRun<Output> {
    * The run's status now and after every change, until it has completed or was cancelled, or `signal` aborts. A
    * slow consumer gets the latest and misses what came between.
    *
-   * @throws NotFoundError when no such run is recorded; ConnectionError when the connection is closed for good.
+   * @throws NotFoundError when no such run is recorded; ConnectionError when the application stops.
    */
   async *watch(options: WaitOptions = {}): AsyncGenerator<RunStatus, void, undefined> {
     for await (const run of this.access.watch(this.runId, options.signal)) {

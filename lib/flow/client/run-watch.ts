@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort-listeners.js';
 import type { FlowError } from '../../common/errors.js';
 import type { FlowNames } from '../../common/names.js';
 import type { Run } from '../../codec/gen/flow/v1/run_pb.js';
@@ -17,7 +18,8 @@ const READ_AGAIN_MS = 500;
  * the connection is lost it waits, also when it begins then; afterwards the record is read again, as often as it
  * takes.
  *
- * @throws ConnectionError when the connection is closed for good.
+ * @throws ConnectionError when the application stops or the connection is closed for good; the record is looked at a last
+ * time before.
  */
 export async function* watchRun(
   connection: FlowConnection,
@@ -26,7 +28,12 @@ export async function* watchRun(
   runId: string,
   signal?: AbortSignal,
 ): AsyncGenerator<Run | undefined, void, undefined> {
-  const news = new News(signal);
+  const { stopping } = connection;
+  const news = new News();
+  const unlisten = [
+    signal && onAbort(signal, () => news.end('aborted')),
+    onAbort(stopping, () => news.end('stopping')),
+  ];
   const subject = names.runEventSubject(runId);
   let subscription: EventSubscription | undefined;
   try {
@@ -39,8 +46,11 @@ export async function* watchRun(
     });
     let known = -1;
     for (;;) {
-      const next = await news.take();
+      let next = await news.take();
       if (next === 'aborted') return;
+      const isLast = next === 'stopping';
+      // What a step of this process did at last may be on its way still.
+      if (next === 'stopping') next = 'read';
       const stored = next === 'read' ? await readPatiently(connection, runs, runId) : toStored(next, subject);
       if (stored === 'not-now') {
         news.putLater('read', READ_AGAIN_MS);
@@ -49,10 +59,12 @@ export async function* watchRun(
         known = stored?.sequence ?? 0;
         yield stored?.run;
       }
+      if (isLast) throw stopping.reason;
     }
   } finally {
     subscription?.stop();
     news.close();
+    for (const stop of unlisten) stop?.();
   }
 }
 
@@ -82,16 +94,21 @@ interface RunEvent {
 
 type Item = 'read' | RunEvent;
 
+/** Why a watch ends: its signal, or the application stops. */
+type Ending = 'aborted' | 'stopping';
+
 /** Holds the latest news until somebody takes it. */
 class News {
   private latest: Item | undefined;
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
   private later: NodeJS.Timeout | undefined;
-  private readonly onAbort = (): void => this.wake?.();
+  private ended: Ending | undefined;
 
-  constructor(private readonly signal: AbortSignal | undefined) {
-    signal?.addEventListener('abort', this.onAbort, { once: true });
+  /** Nothing is waited for any more. */
+  end(how: Ending): void {
+    this.ended ??= how;
+    this.wake?.();
   }
 
   put(item: Item): void {
@@ -111,9 +128,9 @@ class News {
     this.wake?.();
   }
 
-  async take(): Promise<Item | 'aborted'> {
+  async take(): Promise<Item | Ending> {
     for (;;) {
-      if (this.signal?.aborted) return 'aborted';
+      if (this.ended !== undefined) return this.ended;
       if (this.failure !== undefined) throw this.failure;
       const item = this.latest;
       this.latest = undefined;
@@ -124,6 +141,5 @@ class News {
 
   close(): void {
     clearTimeout(this.later);
-    this.signal?.removeEventListener('abort', this.onAbort);
   }
 }

@@ -21,6 +21,8 @@ export interface ObjectStoreEnvironment {
   /** @default measurements go to OpenTelemetry's global provider */
   readonly meter?: FlowMeter;
   readonly defaults?: KvObjectDefaults;
+  /** Ends all watches when it aborts, before the store is closed. */
+  readonly stopping?: AbortSignal;
 }
 
 /**
@@ -57,6 +59,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
       log: environment.log,
       tracer: environment.tracer ?? new FlowTracer(),
       meters: environment.meter ?? new FlowMeter(),
+      stopping: environment.stopping,
     }),
   );
 }

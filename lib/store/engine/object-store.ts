@@ -205,7 +205,7 @@ export class ObjectStore<R extends AnyKvReducer> {
    * Follows the keys of a pattern, or all: first what is there, then `caught-up`, then every change. Goes on over
    * reconnects and server restarts without missing the latest revision of a key and without telling one twice or an older
    * one later. A reader that is far behind sees only the newest revision of each key. Starts when iteration starts;
-   * ends when it is left, when `signal` aborts (without an error), or when the store is closed.
+   * ends when it is left, and without an error when `signal` aborts or the application stops.
    *
    * Watches of one pattern share a consumer on the server. Each is told what is there when it starts, at its own pace.
    *

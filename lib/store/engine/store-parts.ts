@@ -36,6 +36,7 @@ export interface StorePartsInit<R extends AnyKvReducer> {
   readonly log: Log;
   readonly tracer: FlowTracer;
   readonly meters: FlowMeter;
+  readonly stopping: AbortSignal | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -149,6 +150,11 @@ export class StoreParts<R extends AnyKvReducer> {
         await (pause ??= fullJitter(backoff, signal))();
       }
     }
+  }
+
+  /** Ends all watches when it aborts. */
+  get stopping(): AbortSignal | undefined {
+    return this.init.stopping;
   }
 
   get log(): Log {

@@ -49,7 +49,8 @@ export async function* watchEvents<R extends AnyKvReducer>(
   pattern: string,
   { signal, from = 'last' }: WatchOptions,
 ): AsyncGenerator<WatchEvent<StateOf<R>>, void, undefined> {
-  if (signal?.aborted === true) return;
+  const { stopping } = parts;
+  if (signal?.aborted === true || stopping?.aborted === true) return;
   const queue = new EventQueue<Waiting>();
   const finish = (): void => {
     queue.clear();
@@ -57,6 +58,7 @@ export async function* watchEvents<R extends AnyKvReducer>(
   };
   const release = parts.addWatch(finish);
   const unlisten = signal && onAbort(signal, finish);
+  const goOn = stopping && onAbort(stopping, finish);
   let caughtUp = from === 'new';
   let watch: RunningWatch | undefined;
   try {
@@ -78,6 +80,7 @@ export async function* watchEvents<R extends AnyKvReducer>(
     }
   } finally {
     unlisten?.();
+    goOn?.();
     release();
     await watch?.stop();
   }
