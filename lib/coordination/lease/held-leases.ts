@@ -2,11 +2,12 @@ import type { Lease as LeaseRecord, LeaseTable } from '../../codec/gen/flow/v1/l
 import type { LockMeter } from '../../telemetry/metrics.js';
 import { HeldLease, type HeldLeaseParts } from './held-lease.js';
 import type { LeaseRequest } from './lease-request.js';
-import type { LeaseStore } from './lease-store.js';
+import type { LeasedKey, LeaseStore } from './lease-store.js';
 import { CLAIM_MS, findLease } from './lease-table.js';
 
 /** What the leases of a key work with. */
-export interface HeldLeasesParts extends Pick<HeldLeaseParts, 'key' | 'what' | 'limits' | 'log'> {
+export interface HeldLeasesParts extends Pick<HeldLeaseParts, 'limits' | 'log'> {
+  readonly of: LeasedKey;
   readonly store: LeaseStore;
   readonly meter: LockMeter;
   renew(id: string, ttlMs: number, signal: AbortSignal): Promise<number | undefined>;
@@ -38,14 +39,14 @@ export class HeldLeases {
 
   /** Takes what was given to a request. @returns `undefined` when it has expired by now. */
   take({ id, since, options: { ttlMs } }: LeaseRequest, grant: Grant): HeldLease | undefined {
-    const { meter, key, what, limits, log } = this.parts;
+    const { meter, of, limits, log } = this.parts;
     const validUntil = this.validUntil(grant, ttlMs);
     const now = performance.now();
     if (validUntil <= now) return undefined;
     meter.waited(now - since);
     const lease = new HeldLease({
-      key,
-      what,
+      key: of.key,
+      what: of.what,
       id,
       token: grant.revision,
       ttlMs,

@@ -1,7 +1,6 @@
 import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import type { LockMeter } from '../../telemetry/metrics.js';
-import type { StoreKey } from '../../store/engine/store-key.js';
 import { BackgroundWork } from './background-work.js';
 import { GrantGap } from './grant-gap.js';
 import type { HeldLease } from './held-lease.js';
@@ -9,7 +8,7 @@ import { HeldLeases, type Grant } from './held-leases.js';
 import { KeyWatch } from './key-watch.js';
 import { LeaseRequest } from './lease-request.js';
 import type { LeaseRequestOptions, LeaseRequestParts, LeaseRequestPlace } from './lease-request.js';
-import type { Granted, LeaseStore, SeenTable } from './lease-store.js';
+import type { Granted, LeasedKey, LeaseStore, SeenTable } from './lease-store.js';
 import { LineTimers } from './line-timers.js';
 import { findLease } from './lease-table.js';
 import { TableOrder } from './table-order.js';
@@ -54,31 +53,30 @@ export class KeyLeases implements LeaseRequestPlace {
 
   /** @param onIdle called when nothing is held or waited for any more */
   constructor(
-    private readonly key: StoreKey,
-    private readonly what: string,
+    private readonly of: LeasedKey,
     private readonly parts: KeyLeasesParts,
     private readonly onIdle: () => void,
   ) {
     const { store, log, limits, meter } = parts;
+    const { stored, what } = of;
     this.background = new BackgroundWork(
       () => this.checkIdle(),
-      (what, error) => this.report(what, error),
+      (work, error) => this.report(work, error),
     );
     this.timers = new LineTimers({
       until: (timeMs) => store.until(timeMs),
-      onExpiry: () => this.background.run('looked after', async () => this.see(await store.settle(key))),
+      onExpiry: () => this.background.run('looked after', async () => this.see(await store.settle(stored))),
       onKeep: () => this.keep(),
     });
     this.watch = new KeyWatch({
       what,
-      follow: (signal) => store.follow(key, signal),
+      follow: (signal) => store.follow(stored, signal),
       onSeen: (seen) => this.see(seen, false),
       onStopped: () => this.checkIdle(),
       log,
     });
     this.held = new HeldLeases({
-      key: key.parts.join('.'),
-      what,
+      of,
       limits,
       log,
       store,
@@ -147,7 +145,7 @@ export class KeyLeases implements LeaseRequestPlace {
   private async ask(request: LeaseRequest): Promise<void> {
     this.asking.add(request);
     try {
-      const { table, revision, appliedAt } = await this.parts.store.enter(this.key, request.wish, false);
+      const { table, revision, appliedAt } = await this.parts.store.enter(this.of.stored, request.wish, false);
       const record = findLease(table.holders, request.id);
       if (record === undefined) request.resolve(undefined);
       // What has expired on its way is not asked for again: by now it may be somebody else's.
@@ -168,7 +166,7 @@ export class KeyLeases implements LeaseRequestPlace {
     this.placed.set(id, request);
     request.entering = true;
     try {
-      const seen = await this.parts.store.enter(this.key, request.wish, true);
+      const seen = await this.parts.store.enter(this.of.stored, request.wish, true);
       // The watch may have been faster, and the caller may be gone: then it does not stand there any more.
       if (this.placed.get(id) === request) this.entered(request, seen);
       this.see(seen);
@@ -238,7 +236,7 @@ export class KeyLeases implements LeaseRequestPlace {
 
   private async renew(id: string, ttlMs: number, signal: AbortSignal): Promise<number | undefined> {
     const { store } = this.parts;
-    const { held, appliedAt, ...seen } = await store.renew(this.key, id, signal);
+    const { held, appliedAt, ...seen } = await store.renew(this.of.stored, id, signal);
     this.see(seen);
     const deadline = Number(findLease(seen.table.holders, id)?.deadlineMs ?? 0);
     return held ? Math.min(store.validUntil(deadline), appliedAt + ttlMs) : undefined;
@@ -247,7 +245,7 @@ export class KeyLeases implements LeaseRequestPlace {
   private async leave(id: string): Promise<void> {
     this.leaving += 1;
     try {
-      const leaving = this.parts.store.leave(this.key, id);
+      const leaving = this.parts.store.leave(this.of.stored, id);
       // Shares the write: the lease goes to who stands in the line, and the next one takes that place.
       this.advance(1);
       this.see(await leaving);
@@ -270,7 +268,7 @@ export class KeyLeases implements LeaseRequestPlace {
   }
 
   private report(what: string, error: unknown): void {
-    this.parts.log.warn(`A lease of ${this.what} could not be ${what}, it will expire: ${describeThrown(error)}`);
+    this.parts.log.warn(`A lease of ${this.of.what} could not be ${what}, it will expire: ${describeThrown(error)}`);
   }
 
   private planKeeping(): void {
@@ -285,7 +283,7 @@ export class KeyLeases implements LeaseRequestPlace {
     this.keeping = true;
     this.background.run('kept in line', async () => {
       try {
-        this.see(await this.parts.store.keepPlaces(this.key, [...this.placed.keys()]));
+        this.see(await this.parts.store.keepPlaces(this.of.stored, [...this.placed.keys()]));
       } finally {
         this.keeping = false;
       }

@@ -3,7 +3,7 @@ import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import type { FlowTracer, LockTarget } from '../../telemetry/tracer.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
-import { KeySpace } from '../../store/engine/store-key.js';
+import { storedKey } from '../stored-key.js';
 import { HeldLease } from './held-lease.js';
 import { KeyLeases, type KeyLeasesParts } from './key-leases.js';
 import { leaseTtl, type AcquireOptions, type ResolvedLease } from './lease.options.js';
@@ -25,7 +25,6 @@ export interface LeaseSpaceParts extends KeyLeasesParts {
 /** The leases of all keys of one primitive, as this process has them. */
 export class LeaseSpace {
   private readonly keys = new Map<string, KeyLeases>();
-  private readonly keySpace = new KeySpace(undefined);
   private closed = false;
 
   constructor(private readonly parts: LeaseSpaceParts) {
@@ -109,7 +108,7 @@ export class LeaseSpace {
       const forget = (): void => {
         if (this.keys.get(key) === leases) this.keys.delete(key);
       };
-      leases = new KeyLeases(this.keySpace.keyOf(key), this.nameOf(key), this.parts, forget);
+      leases = new KeyLeases({ key, stored: storedKey(key), what: this.nameOf(key) }, this.parts, forget);
       this.keys.set(key, leases);
     }
     return leases;

@@ -41,6 +41,15 @@ export class LeaseTables implements KvReducer<LeaseTable, never, string> {
   }
 }
 
+/** What leases are of. */
+export interface LeasedKey {
+  readonly key: string;
+  /** Where its table is. */
+  readonly stored: StoreKey;
+  /** For errors and the log. */
+  readonly what: string;
+}
+
 /** The table of a key as it was at a revision. */
 export interface SeenTable {
   readonly table: LeaseTable;

@@ -1,16 +1,10 @@
-import { createHash } from 'node:crypto';
 import { ConfigurationError } from '../../common/errors.js';
-import { KeySpace, type StoreKey } from '../../store/engine/store-key.js';
+import type { StoreKey } from '../../store/engine/store-key.js';
+import { storedKey } from '../stored-key.js';
 
-/** Longest key that is stored as it is; keys often come from outside, and subjects must not be long. */
-const LONGEST_KEY = 256;
-const keySpace = new KeySpace(undefined);
-
-/** Where a limiter's key is stored: under itself, or under the hash of one that is long. */
+/** Where a limiter's key is stored. */
 export function limiterKey(key: string): StoreKey {
-  const stored = keySpace.keyOf(key);
-  if (stored.text.length <= LONGEST_KEY) return stored;
-  return keySpace.keyOf(`sha256:${createHash('sha256').update(key).digest('hex')}`);
+  return storedKey(key);
 }
 
 /** Whether a cost is a whole number that can be allowed. */

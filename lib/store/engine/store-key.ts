@@ -1,6 +1,12 @@
 import { ConfigurationError } from '../../common/errors.js';
 import { escapeToken, unescapeToken } from '../../common/names.js';
 
+/**
+ * Longest key, as it is stored: with what stands before it, it has to fit into a line of the protocol. Servers bound those at
+ * 4,096 bytes and close the connection of who sends a longer one.
+ */
+const LONGEST_KEY = 3_072;
+
 /** One part of a key. Any text; numbers are written in decimal. */
 export type KeyPart = string | number | bigint;
 
@@ -36,15 +42,15 @@ export class KeySpace {
     return `${this.prefix}>`;
   }
 
-  /** @throws ConfigurationError when there is no part, or one is neither text nor number. */
+  /** @throws ConfigurationError when there is no part, one is neither text nor number, or the key is too long. */
   keyOf(parts: KeyPart | readonly KeyPart[]): StoreKey {
     const list = toParts(parts);
-    return new StoreKey(list, this.prefix + list.map(escapeToken).join('.'));
+    return new StoreKey(list, bounded(this.prefix + list.map(escapeToken).join('.')));
   }
 
   /** Text of {@link keyOf}, without the rest. */
   textOf(parts: KeyPart | readonly KeyPart[]): string {
-    return typeof parts === 'string' ? this.prefix + escapeToken(parts) : this.keyOf(parts).text;
+    return typeof parts === 'string' ? bounded(this.prefix + escapeToken(parts)) : this.keyOf(parts).text;
   }
 
   /** The key stored as `text`, by us or by another client. */
@@ -55,11 +61,12 @@ export class KeySpace {
   /**
    * The pattern of `parts`, of which some may be the wildcards `*` (one part) and `>` (the rest, last only).
    *
-   * @throws ConfigurationError when a wildcard is mixed with other text in one part, which would match nothing.
+   * @throws ConfigurationError when a wildcard is mixed with other text in one part, which would match nothing, or it is too
+   * long.
    */
   patternOf(parts: KeyPart | readonly KeyPart[]): string {
     const list = toParts(parts);
-    return this.prefix + list.map((part, index) => patternPart(part, index === list.length - 1)).join('.');
+    return bounded(this.prefix + list.map((part, index) => patternPart(part, index === list.length - 1)).join('.'));
   }
 }
 
@@ -80,6 +87,14 @@ function patternPart(part: string, isLast: boolean): string {
   throw new ConfigurationError('KV key pattern', [
     `"${part}" mixes a wildcard with other text, or has ">" before the end; let key() return an array with one element per ` +
       'parameter, so that a wildcard stands alone in its part',
+  ]);
+}
+
+function bounded(text: string): string {
+  const { length } = text;
+  if (length <= LONGEST_KEY) return text;
+  throw new ConfigurationError('KV key', [
+    `"${text.slice(0, 40)}…" is too long: ${length} characters as it is stored, ${LONGEST_KEY} fit; use a hash of it`,
   ]);
 }
 

@@ -194,6 +194,20 @@ describe('a mutex', () => {
     await expect(one.mutex.acquire('closing')).rejects.toThrow('is closed');
   });
 
+  it('takes any text for a key, also what is longer than a subject may be', async () => {
+    await using one = await openMutex();
+    await using other = await openMutex();
+    for (const key of ['*', '>', 'a.b', ' ', 'ü\n', 'x'.repeat(10_000)]) {
+      const lease = await one.mutex.acquire(key);
+      expect(lease.key).toBe(key);
+      expect(await other.mutex.tryAcquire(key)).toBeUndefined();
+      const waiting = other.mutex.acquire(key);
+      await lease.release();
+      await (await waiting).release();
+    }
+    expect([one, other].map(({ connection }) => connection.status)).toEqual(['connected', 'connected']);
+  });
+
   it('checks its options and keys', async () => {
     await using one = await openMutex();
     expect(() => makeMutex(one.room, { name: 'no dots.', ttl: '10ms' })).toThrow(ConfigurationError);

@@ -27,6 +27,13 @@ describe('keys', () => {
     expect(() => keys.keyOf(undefined as never)).toThrow('a part of type undefined');
   });
 
+  it('fit into a line of the protocol, when they are escaped', () => {
+    expect(keys.textOf('x'.repeat(3_072))).toHaveLength(3_072);
+    expect(() => keys.textOf('x'.repeat(3_073))).toThrow('3073 characters as it is stored, 3072 fit');
+    expect(() => keys.keyOf(['é'.repeat(512), 'x'])).toThrow(ConfigurationError);
+    expect(() => keys.patternOf(['x'.repeat(3_072), '*'])).toThrow(ConfigurationError);
+  });
+
   it('have patterns whose wildcards stand alone', () => {
     expect(keys.patternOf(['a b', '*'])).toBe('a=20b.*');
     expect(keys.patternOf(['a', '>'])).toBe('a.>');
