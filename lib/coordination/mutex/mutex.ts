@@ -11,6 +11,7 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  *   does not look: for example because its process was stopped. Guard what must not happen then with `lease.fence`.
  * - **Fair**: the line of those who wait is stored; who came first is served first. The waiters of one process take one place
  *   in it together, and are served in their order: a process with many gets no more turns than one with few.
+ * - A key may be any text but the empty one; a long one is stored as its hash.
  * - A waiter is woken by a watch. One that died loses its turn: it delays the others by 5 seconds at most.
  * - Not reentrant: asking for a key within a lease of it waits for oneself. When `wait` ends a wait and this process holds the
  *   key, the error says so.

@@ -3,6 +3,7 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { CancelledError, ConnectionError } from '../../../lib/common/errors.js';
 import { LockTimeoutError } from '../../../lib/common/lock-errors.js';
 import { makeMutex } from '../../../lib/coordination/mutex/make-mutex.js';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { until } from '../../support/until.js';
 import { openRoom } from './support/coordination-fixture.js';
@@ -26,6 +27,16 @@ describe('waiting for a mutex in vain', () => {
     expect((error as Error).message).toContain('could not be reached');
     expect((error as Error).cause).toBeInstanceOf(LockTimeoutError);
     await server.restart();
+  });
+
+  it('says that the server was silent, when it was', async () => {
+    await using proxy = await CuttingProxy.start(at.server);
+    await using one = await openMutex(proxy.url);
+    await one.mutex.ready();
+    proxy.dropRepliesAfter(0);
+    const waiting = one.mutex.acquire('silent', { wait: '200ms' });
+    await expect(waiting).rejects.toThrow('The server did not say within 200 ms whether Mutex "errors", key "silent"');
+    proxy.restore();
   });
 
   it('says when the caller may wait for itself', async () => {
