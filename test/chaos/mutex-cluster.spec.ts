@@ -37,7 +37,10 @@ describe('a mutex on three replicas', () => {
       ),
     );
     const mutexes = rooms.map((room) => room.use(makeMutex(room.room, { name: 'cluster', ttl: '3s' })));
-    for (const mutex of mutexes) await mutex.ready();
+    for (const mutex of mutexes) {
+      // The leader places streams on the servers that it knows, and may not know all of them yet.
+      await until(() => mutex.ready().then(() => true), { what: 'three replicas', timeoutMs: 60_000 });
+    }
 
     const visits: Visit[] = [];
     let stop = false;

@@ -16,7 +16,8 @@ import type { LeaseSpace } from '../lease/lease-space.js';
  * - Not reentrant: asking for a key within a lease of it waits for oneself. When `wait` ends a wait and this process holds the
  *   key, the error says so.
  * - Time is the server's, measured by each process; what its own clock says has no influence. In a cluster the servers' clocks
- *   must agree to within some 200 milliseconds.
+ *   must agree to within some 200 milliseconds. When a server's clock is set forward by more than half a second, a process that
+ *   has measured it anew may take a lease for expired whose holder has not: until that renews, two hold it.
  * - Leases survive restarts of the server as far as its storage does: with `storage: 'memory'` they are lost with it, which
  *   their holders find out at the next renewal. What that means for fencing tokens: see `Lease.fencingToken`.
  * - At shutdown steps drain first, with the leases they hold and wait for. Then who still waits is rejected, such as a request,
