@@ -62,7 +62,9 @@ class Pool {
   }
 
   get held(): number {
-    return this.batches.reduce((sum, { units }) => sum + units, 0);
+    let units = 0;
+    for (const batch of this.batches) units += batch.units;
+    return units;
   }
 }
 
@@ -77,8 +79,9 @@ export class LeasedUnits {
   use(key: string, cost: number, now: number): RateLimitDecision | undefined {
     const pool = this.pools.get(key);
     if (pool?.take(cost, now) !== true) return undefined;
-    if (!pool.refilling && pool.held <= pool.lastSize >> 1) void this.refill(key, pool);
-    return this.allowed(pool, now, 'leased');
+    const { held } = pool;
+    if (!pool.refilling && held <= pool.lastSize >> 1) void this.refill(key, pool);
+    return this.allowed(pool, held, now, 'leased');
   }
 
   /** Takes units from the server for this and for those who come meanwhile. Rejects as taking them does. */
@@ -150,7 +153,7 @@ export class LeasedUnits {
       if (cost <= own) {
         own -= cost;
         spend(pool, cost);
-        resolve(this.allowed(pool, decidedAtMs, 'store'));
+        resolve(this.allowed(pool, pool.held, decidedAtMs, 'store'));
       } else resolve(quota.decision(state, decidedAtMs, false, cost));
     }
   }
@@ -164,10 +167,10 @@ export class LeasedUnits {
   }
 
   /** A decision without a look at the server: what is left is as it said last. */
-  private allowed(pool: Pool, now: number, source: DecisionSource): RateLimitDecision {
+  private allowed(pool: Pool, held: number, now: number, source: DecisionSource): RateLimitDecision {
     const { quota } = this.parts;
     const state = pool.state ?? quota.unused();
-    return quota.leasedDecision(state, now, pool.held, source);
+    return quota.leasedDecision(state, now, held, source);
   }
 
   private sweep(): void {

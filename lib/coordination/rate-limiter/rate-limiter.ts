@@ -73,7 +73,7 @@ export class RateLimiter {
    *
    * @throws ConfigurationError when the cost can never be allowed, CancelledError when `signal` aborts.
    */
-  consume(key: string, options: RateLimitCallOptions = {}): Promise<RateLimitDecision> {
+  consume(key: string, options: RateLimitCallOptions = NO_OPTIONS): Promise<RateLimitDecision> {
     const { cost = 1, signal } = options;
     const { room } = this;
     // What makes no sense is told of below.
@@ -270,6 +270,8 @@ export class RateLimiter {
     return quota.decision(state, now, quota.available(state, now) >= 1, 1);
   }
 }
+
+const NO_OPTIONS: RateLimitCallOptions = {};
 
 /** Takes one unit. */
 function takeOne(available: number): number {
