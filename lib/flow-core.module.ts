@@ -9,6 +9,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService } from '@nestjs/core';
+import { BootLog } from './boot-log.js';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
 import { Coordination } from './coordination/coordination.js';
@@ -169,7 +170,9 @@ const resourcesProvider: CoreProvider = {
   provide: FlowResources,
   useFactory: ({ connection: options }: ResolvedFlowModuleOptions, log: Log, meter: FlowMeter, boot: FlowBoot) =>
     boot.part(async () => {
-      const connection = await FlowConnection.connect(options, log, boot.signal);
+      const bootLog = new BootLog(log);
+      const connection = await FlowConnection.connect(options, bootLog, boot.signal);
+      bootLog.end();
       connection.onStatus((status) => meter.connectionStatus(connection.name, status));
       const resources = new FlowResources(connection, log);
       resources.add(meter);

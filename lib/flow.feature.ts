@@ -2,7 +2,8 @@ import type { Abstract, InjectionToken, ModuleMetadata, Provider } from '@nestjs
 import { FlowConnection } from './connection/flow-connection.js';
 import { FlowResources } from './flow/flow-resources.js';
 import { storeDefaultsOf } from './flow/store-defaults.js';
-import { coordinationProviders, type CoordinationFeatureOptions } from './flow-coordination.feature.js';
+import type { CoordinationFeatureOptions } from './flow-coordination.feature.options.js';
+import { coordinationProviders } from './flow-coordination.feature.js';
 import { FlowFeatureEnvironment } from './flow-feature.environment.js';
 import type { FlowConnectionKey } from './flow.module.options.js';
 import { getFlowToken } from './flow.tokens.js';

@@ -73,7 +73,7 @@ export type { KeyPart } from './store/engine/store-key.js';
 
 export { Coordination } from './coordination/coordination.js';
 export type { Unnamed } from './coordination/coordination.js';
-export type { CoordinationFeatureOptions } from './flow-coordination.feature.js';
+export type { CoordinationFeatureOptions } from './flow-coordination.feature.options.js';
 export { getCoordinationToken } from './coordination/nest/coordination.tokens.js';
 export type { CoordinationTokenKind } from './coordination/nest/coordination.tokens.js';
 export {

@@ -5,6 +5,7 @@ import type { Log } from '../common/log.js';
 import type { AnyKvReducer } from './engine/kv-reducer.js';
 import type { ObjectStore } from './engine/object-store.js';
 import type { KeyEvent } from './engine/watch-events.js';
+import type { WatchEvent } from './engine/store-entry.js';
 import type { KvChangeExplorer, KvChangeMethod } from './kv-change.explorer.js';
 
 /** What the orchestrator works with. */
@@ -91,7 +92,13 @@ export class KvChangeOrchestrator implements OnModuleInit, OnApplicationBootstra
 
   private async start({ method, store }: Follower): Promise<void> {
     const { key, from = 'new' } = method.options;
-    const changes = store.watch(key, { from, signal: this.abort.signal });
+    let changes: AsyncGenerator<WatchEvent<unknown>, void, undefined>;
+    try {
+      changes = store.watch(key, { from, signal: this.abort.signal });
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      throw new ConfigurationError(`@OnKvChange on ${method.where}`, error.problems, { cause: error });
+    }
     const first = await changes.next();
     const follow = async (): Promise<void> => {
       for (let next = first; next.done !== true; next = await changes.next()) {

@@ -17,8 +17,9 @@ import { resolveServerBinary } from './resolve-server-binary.js';
  * port and a store directory of its own; several run side by side. It ends with the process that started
  * it, however that ends.
  *
- * When `NATS_URL` is set there is no child process: the server at that address is used, `stop` leaves it
- * running, and `kill` and `restart` are refused.
+ * When `NATS_URL` is set there is no child process: the server at that address is used, with a process warning
+ * (`FLOW_NATS_URL`), since an application may have set the variable for itself. `stop` leaves it running, and `kill` and
+ * `restart` are refused.
  *
  * @example
  * ```ts
@@ -136,6 +137,10 @@ export class EmbeddedNatsServer implements AsyncDisposable {
         `The server of NATS_URL (${url}) is ${greeting.version}, not ${options.version}. ${advice}`,
       );
     }
+    process.emitWarning(
+      `NATS_URL is set: EmbeddedNatsServer uses the running server at ${hostname}:${port}, and whatever is done on it stays there.`,
+      { code: 'FLOW_NATS_URL', detail: advice },
+    );
     return new EmbeddedNatsServer(url, port, greeting.version, undefined);
   }
 }

@@ -15,6 +15,18 @@ describe('FlowModule', () => {
     expect(importing).toThrow(/password/);
   });
 
+  it('tells all problems of a feature at once, whatever has them', () => {
+    const importing = (): unknown =>
+      FlowModule.forFeature({
+        mutexes: [{ name: 'a b' }, { name: 'good', ttl: '1ms' }],
+        semaphores: [{ name: 'seats', permits: 0 }],
+        counters: [{ name: 'good' }],
+        rateLimiters: [{ name: 'api', limit: 0, window: '1m' }],
+      });
+    expect(importing).toThrow(ConfigurationError);
+    expect(importing).toThrow(/4 problems[^]*"a b"[^]*"good": ttl[^]*"seats": permits[^]*"api": limit/);
+  });
+
   it.each([
     ['nothing', {}],
     ['more than one thing', { useClass: Settings, useFactory: () => ({}) }],

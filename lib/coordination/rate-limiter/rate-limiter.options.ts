@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Duration } from '../../common/duration.js';
-import { ConfigurationError } from '../../common/errors.js';
 import { coordinationNameProblem, isValidName, NAME_RULE } from '../../common/names.js';
 import { durationSchema, validateOptions } from '../../common/validate-options.js';
 import type { AlgorithmName, Limit } from './algorithms/limit-algorithm.js';
@@ -141,20 +140,6 @@ export function resolveRateLimiter(options: RateLimiterOptions): ResolvedRateLim
   }
   const single = validateOptions(where, singleSchema, options);
   return resolve(single, [toLimit(single, single.name)]);
-}
-
-/** Checks the options of several limiters. @throws ConfigurationError with every problem of all of them. */
-export function checkRateLimiters(list: readonly RateLimiterOptions[]): void {
-  const problems = list.flatMap((options) => {
-    try {
-      resolveRateLimiter(options);
-      return [];
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      return error.problems.map((problem) => `"${options.name}": ${problem}`);
-    }
-  });
-  if (problems.length > 0) throw new ConfigurationError('Rate limiters', problems);
 }
 
 function resolve(settings: z.output<z.ZodObject<typeof settingFields>>, limits: readonly Limit[]): ResolvedRateLimiter {

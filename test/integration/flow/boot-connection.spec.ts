@@ -1,4 +1,5 @@
 import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { connect } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import {
@@ -18,6 +19,7 @@ import { EmbeddedNatsServer, FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { gate } from '../../support/gate.js';
+import { recordingLog } from '../../support/log.js';
 import { until } from '../../support/until.js';
 
 const Text = json<string>('Text');
@@ -103,6 +105,27 @@ describe('the connection of an application', () => {
     await using app = await booting;
     expect(server.url).toContain(String(port));
     expect(await app.run(Line, 'x')).toBe('x!');
+  });
+
+  it('is said to be waited for while Nest still buffers its log', async () => {
+    const servers = `nats://127.0.0.1:${await freePort()}`;
+    const log = recordingLog();
+    @Module({ imports: [FlowModule.forRoot({ servers, waitAtMost: '3s' })] })
+    class WaitingModule {}
+    const booting = NestFactory.createApplicationContext(WaitingModule, {
+      logger: log,
+      bufferLogs: true,
+      abortOnError: false,
+    });
+    const failed = booting.then(
+      () => expect.unreachable('there is no server'),
+      () => 'failed',
+    );
+    const heard = until(() => log.lines.some(({ message }) => message.includes('Waiting for it')), {
+      what: 'the warning',
+    }).then(() => 'heard');
+    expect(await Promise.race([heard, failed])).toBe('heard');
+    await failed;
   });
 
   it('is given up when the server is absent for longer than asked', async () => {

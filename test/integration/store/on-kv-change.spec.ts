@@ -214,4 +214,13 @@ describe('@OnKvChange', () => {
       expect.stringContaining('Elsewhere.onBilling: there is no connection "billing"'),
     ]);
   });
+
+  it('names the method whose key is none', async () => {
+    @Injectable()
+    class Slip {
+      @OnKvChange(Levels, { key: { tnak: 'a' } as unknown as { tank: string } })
+      onChange(): void {}
+    }
+    await expect(start(Slip)).rejects.toThrow(/@OnKvChange on Slip.onChange: 1 problem\n.*part of type undefined/);
+  });
 });

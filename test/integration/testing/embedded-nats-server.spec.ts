@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -123,7 +124,10 @@ describe('EmbeddedNatsServer', () => {
   it('uses the server of NATS_URL, and leaves it alone', async () => {
     await using running = await EmbeddedNatsServer.start();
     vi.stubEnv('NATS_URL', running.url);
+    const warned = once(process, 'warning');
     const server = await EmbeddedNatsServer.start();
+    const [warning] = (await warned) as [NodeJS.ErrnoException];
+    expect([warning.code, warning.message]).toEqual(['FLOW_NATS_URL', expect.stringContaining(String(running.port))]);
     expect([server.url, server.pid, server.version]).toEqual([running.url, undefined, running.version]);
     await expect(server.kill()).rejects.toThrow('NATS_URL');
     await expect(server.restart()).rejects.toThrow('NATS_URL');
