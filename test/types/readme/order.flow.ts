@@ -18,8 +18,8 @@ export class OrderFlow {
     concurrency: 32,
   })
   async charge(priced: Priced, ctx: FlowContext): Promise<Receipt> {
-    const key = `${ctx.runId}/${ctx.step}/${ctx.index}`;
-    const payment = await this.payments.charge(priced.card, priced.total, { key, signal: ctx.signal });
+    const { idempotencyKey: key, signal } = ctx;
+    const payment = await this.payments.charge(priced.card, priced.total, { key, signal });
     return { id: priced.id, total: priced.total, payment };
   }
 }

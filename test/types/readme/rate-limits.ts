@@ -1,4 +1,14 @@
-import { Controller, Get, Injectable, Module, Param, UseGuards, type ExecutionContext } from '@nestjs/common';
+import {
+  BadRequestException,
+  Controller,
+  Get,
+  Injectable,
+  Module,
+  Param,
+  ParseIntPipe,
+  UseGuards,
+  type ExecutionContext,
+} from '@nestjs/common';
 import { seconds, ThrottlerModule } from '@nestjs/throttler';
 import {
   Coordination,
@@ -29,8 +39,10 @@ export class SearchController {
   }
 
   @Get('export/:rows')
-  async export(@Param('rows') rows: string): Promise<string> {
-    const { allowed, retryAfterMs } = await this.exports.consume('all', { cost: Number(rows) });
+  async export(@Param('rows', ParseIntPipe) rows: number): Promise<string> {
+    // A cost that can never be allowed is a mistake of ours: consume() would throw.
+    if (rows < 1 || rows > this.exports.capacity) throw new BadRequestException('Too many rows');
+    const { allowed, retryAfterMs } = await this.exports.consume('all', { cost: rows });
     return allowed ? 'here it is' : `come back in ${retryAfterMs} ms`;
   }
 }

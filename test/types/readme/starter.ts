@@ -1,5 +1,5 @@
-import { Body, Controller, Get, Param, Post } from '@nestjs/common';
-import { FlowClient, type RunStatus } from 'nestjs-jetstream-flow';
+import { Body, Controller, Get, NotFoundException, Param, Post } from '@nestjs/common';
+import { FlowClient, NotFoundError, type RunStatus } from 'nestjs-jetstream-flow';
 import { Orders, type Order } from './contract.js';
 
 @Controller('orders')
@@ -13,7 +13,12 @@ export class OrderController {
   }
 
   @Get(':id')
-  status(@Param('id') id: string): Promise<RunStatus> {
-    return this.flows.run(Orders, id).status();
+  async status(@Param('id') id: string): Promise<RunStatus> {
+    try {
+      return await this.flows.run(Orders, id).status();
+    } catch (error) {
+      if (error instanceof NotFoundError) throw new NotFoundException(error.message);
+      throw error;
+    }
   }
 }
