@@ -48,7 +48,7 @@ function read(variables: readonly OptionVariable[], env: Environment): Reading {
     if (text === undefined || text === '') continue;
     const value = convert(text, kind);
     if (value === undefined) {
-      problems.push(`${variable}: is not a ${kind}`);
+      problems.push(`${variable}: "${text}" is not a ${kind}${kind === 'boolean' ? '; use true or false' : ''}`);
       continue;
     }
     const others = sources.get(option);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { closestName, didYouMean } from '../../../lib/common/did-you-mean.js';
 
-const names = ['price', 'charge', 'review', 'confirm'];
+const names = ['price', 'charge', 'review', 'confirm', 'after'];
 
 it.each([
   ['prise', 'price'],
@@ -9,6 +9,7 @@ it.each([
   ['chrage', 'charge'],
   ['confrim', 'confirm'],
   ['reviews', 'review'],
+  ['afetr', 'after'],
 ])('takes "%s" for "%s"', (name, meant) => {
   expect(closestName(name, names)).toBe(meant);
 });
