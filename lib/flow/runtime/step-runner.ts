@@ -38,7 +38,8 @@ export interface FlowServices {
 }
 
 const CONFIRM_TIMEOUT_MS = 5_000;
-const DEAD_LETTER_RETRY_MS = 5_000;
+/** After this long a message comes again of which the server did not take the dead letter, or not say that it is done. */
+const STAYING_RETRY_MS = 5_000;
 /** Reasons that are about an attempt, not about the message: another attempt may have succeeded. */
 const MAY_HAVE_SUCCEEDED: ReadonlySet<DeadReason> = new Set([
   DeadReason.ATTEMPTS_EXHAUSTED,
@@ -48,6 +49,8 @@ const MAY_HAVE_SUCCEEDED: ReadonlySet<DeadReason> = new Set([
 
 /** How a message's stay at a step ended, for logs and metrics. */
 type StepEnding = 'completed' | 'resumed' | 'retried' | 'dead' | 'handed-back' | 'cancelled';
+/** Endings after which the message goes on: it is handed back, not acknowledged. */
+const GOES_ON: ReadonlySet<StepEnding> = new Set<StepEnding>(['retried', 'handed-back']);
 
 /** The life of one message at one step: open, run, commit, acknowledge; or fail. */
 export class StepRunner {
@@ -73,10 +76,7 @@ export class StepRunner {
     const { delivery } = lease;
     const { contract, tracer } = this.services;
     const message = openMessage(delivery, source, this.node);
-    if (this.isNothing(message)) {
-      delivery.ack();
-      return Promise.resolve();
-    }
+    if (this.isNothing(message)) return this.skip(message);
     const fields = { flow: contract.name, step: this.node.name, runId: message.runId, attempt: delivery.attempt };
     return runWithLogFields(fields, () =>
       tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)),
@@ -90,6 +90,11 @@ export class StepRunner {
 
   private isNothing({ filtered, runId, delivery }: StepMessage): boolean {
     return filtered || this.services.cancelled.has(runId, delivery);
+  }
+
+  private async skip(message: StepMessage): Promise<void> {
+    const confirming = this.acknowledge(message);
+    if (confirming !== undefined) await confirming;
   }
 
   private async attempt(message: StepMessage, lease: Lease, span?: Span): Promise<void> {
@@ -119,13 +124,46 @@ export class StepRunner {
         if (unrecorded !== undefined) throw unrecorded;
         await this.services.commit.commit({ node: this.node, message, value, startedAtMs });
       }
-      if (this.node.ack === 'double') await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
-      else delivery.ack();
     } catch (error) {
       if (span !== undefined) recordError(span, error);
       ending = await this.fail(message, error, phase);
     }
+    if (!GOES_ON.has(ending)) {
+      const confirming = this.acknowledge(message);
+      const unconfirmed = confirming && (await confirming);
+      if (unconfirmed !== undefined) {
+        if (span !== undefined) recordError(span, unconfirmed);
+        ending = 'retried';
+      }
+    }
     this.meter.finished(ending, Date.now() - startedAtMs);
+  }
+
+  /**
+   * Says that the message is done, whatever came of it: the only place that does, and the last that happens to it.
+   *
+   * @returns with `ack: 'double'` a promise, which resolves to the error when the server has not confirmed it; otherwise
+   * nothing, so that nobody waits.
+   */
+  private acknowledge(message: StepMessage): Promise<Error | undefined> | undefined {
+    if (this.node.ack === 'double') return this.acknowledgeConfirmed(message);
+    message.delivery.ack();
+    return undefined;
+  }
+
+  /** What is not confirmed is handed back. It is no failure of the step: what came of the message is stored. */
+  private async acknowledgeConfirmed({ delivery, runId }: StepMessage): Promise<Error | undefined> {
+    try {
+      await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
+      return undefined;
+    } catch (error) {
+      this.services.log.warn(
+        `Run "${runId}": step "${this.node.name}" is done with its message, which the server did not confirm; ` +
+          `again in ${STAYING_RETRY_MS} ms unless it knows: ${describeThrown(error)}`,
+      );
+      delivery.nak(STAYING_RETRY_MS);
+      return error as Error;
+    }
   }
 
   private call(message: StepMessage, input: unknown, lease: Lease): Promise<unknown> {
@@ -150,15 +188,13 @@ export class StepRunner {
     }
   }
 
+  /** Has the message handed back, unless its ending is one to acknowledge. */
   private async fail(message: StepMessage, error: unknown, phase: StepPhase): Promise<StepEnding> {
     const { delivery } = message;
     const { log, cancelled } = this.services;
     // By a shutdown that could not wait any longer, which has told of it.
     if (delivery.settled) return 'handed-back';
-    if (cancelled.has(message.runId, delivery)) {
-      delivery.ack();
-      return 'cancelled';
-    }
+    if (cancelled.has(message.runId, delivery)) return 'cancelled';
     // By identity: one that a handler throws by itself would come back at once, again and again.
     if (error instanceof ShutdownError && error === this.active.closedBy) {
       delivery.nak(0);
@@ -205,20 +241,16 @@ export class StepRunner {
     const { deadLetters, log } = this.services;
     const what = `Run "${message.runId}": step "${this.node.name}"`;
     try {
-      if (MAY_HAVE_SUCCEEDED.has(reason) && (await this.hasSucceeded(message))) {
-        message.delivery.ack();
-        return 'resumed';
-      }
+      if (MAY_HAVE_SUCCEEDED.has(reason) && (await this.hasSucceeded(message))) return 'resumed';
       await deadLetters.write(this.node.name, message, reason, error);
     } catch (unwritten) {
       log.error(
         `${what} could not write its dead letter, the message stays: ${describeThrown(unwritten)}`,
         stackOf(unwritten),
       );
-      message.delivery.nak(DEAD_LETTER_RETRY_MS);
+      message.delivery.nak(STAYING_RETRY_MS);
       return 'retried';
     }
-    message.delivery.ack();
     log.error(
       `${what} gave its message up at attempt ${message.delivery.attempt} (${reasonName(reason)}); ` +
         `it lies in the dead letters: ${describeThrown(error)}`,

@@ -21,7 +21,6 @@ import {
 import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
-import { until } from '../../support/until.js';
 
 /** What the handler of each flow throws at an attempt; nothing lets it succeed. */
 type Plan = (attempt: number) => unknown;
@@ -36,13 +35,13 @@ const Input = json<string>('Text');
 let flowNumber = 0;
 
 /** A flow of one step with this policy, which throws what `plan` says. */
-function failing(plan: Plan, retry?: RetryPolicy, options: { maxDeliveries?: number; ack?: 'double' } = {}) {
+function failing(plan: Plan, retry?: RetryPolicy) {
   flowNumber += 1;
   const contract = flow(`failing_${flowNumber}`, { input: Input, output: Input });
   class Steps {
     readonly attempts: Attempt[] = [];
 
-    @FlowStep({ flow: contract, name: 'work', ...(retry && { retry }), ...options })
+    @FlowStep({ flow: contract, name: 'work', ...(retry && { retry }) })
     work(text: string, ctx: FlowContext): string {
       this.attempts.push({ number: ctx.attempt, redelivered: ctx.redelivered, atMs: performance.now() });
       const thrown = plan(ctx.attempt);
@@ -233,18 +232,6 @@ describe('a step that fails', () => {
     const error = await failureOf(app, contract);
     expect(error).toBeInstanceOf(RunFailedError);
     expect(String(error)).toContain(text);
-    expect(app.get(Steps).attempts).toHaveLength(2);
-  });
-
-  it('acknowledges with confirmation by ack: "double", retries included', async () => {
-    const plan: Plan = (attempt) => (attempt === 1 ? new Error('once') : undefined);
-    const { contract, Steps } = failing(plan, fixed(1), { ack: 'double' });
-    await using app = await startFlowApp(nats.url, [Steps]);
-    const run = await app.get(FlowClient).start(contract, 'x');
-    expect(await run.result()).toBe('x');
-    await until(async () => (await nats.streams.unfinished(`FLOW_${contract.name}`, 'start')) === 0, {
-      what: 'the acknowledgement',
-    });
     expect(app.get(Steps).attempts).toHaveLength(2);
   });
 });
