@@ -6,6 +6,7 @@ import { describeFailure, isDefinite } from './connect-failure.js';
 import { ConnectionMonitor } from './connection-monitor.js';
 import type { ResolvedConnectionOptions } from './connection.options.js';
 import { NotYet, Patience } from './patience.js';
+import { reconnectPause } from './reconnect-pause.js';
 
 /** JetStream of a cluster that has just started takes a moment; it is asked this often. */
 const JETSTREAM_ASK_MS = 250;
@@ -59,7 +60,7 @@ async function dial(options: ResolvedConnectionOptions, log: Log): Promise<NatsC
       timeout: options.connectTimeout,
       pingInterval: options.pingInterval,
       maxReconnectAttempts: options.maxReconnectAttempts,
-      reconnectDelayHandler: () => options.reconnectWait * (1 + Math.random() / 2),
+      reconnectDelayHandler: () => reconnectPause(options.reconnectWait),
       // Credentials can expire and be renewed while the application runs; giving up would need a restart.
       ignoreAuthErrorAbort: true,
       // Otherwise the client takes a stack trace per request, a good part of its time.

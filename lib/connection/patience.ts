@@ -1,5 +1,6 @@
 import { CancelledError, ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
+import { reconnectPause } from './reconnect-pause.js';
 
 /** How often a wait says that it still waits. */
 const SAY_EVERY_MS = 15_000;
@@ -72,7 +73,7 @@ export class Patience {
 
   async #pause(everyMs: number): Promise<void> {
     const left = (this.#options.waitAtMost ?? Infinity) - (performance.now() - this.#start);
-    await pause(Math.max(0, Math.min(everyMs * (1 + Math.random() / 2), left)), this.#signal);
+    await pause(Math.max(0, Math.min(reconnectPause(everyMs), left)), this.#signal);
   }
 
   #throwIfCancelled(): void {
