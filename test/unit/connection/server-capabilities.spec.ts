@@ -18,6 +18,18 @@ describe('ServerCapabilities', () => {
     expect([scheduledMessages, counters]).toEqual([atomicBatch, atomicBatch]);
   });
 
+  it.each([
+    ['2.9.10', false],
+    ['2.9.25', false],
+    ['2.10.0', true],
+    ['2.15.2', true],
+    ['from source', false],
+  ])('says of %s whether it keeps consumers when it is killed', (version, keeps) => {
+    const capabilities = new ServerCapabilities(version);
+    expect(capabilities.keepsConsumersOverCrash).toBe(keeps);
+    expect(capabilities.missing.includes('keepsConsumersOverCrash')).toBe(!keeps);
+  });
+
   it('describes what is missing with the version that has it', () => {
     expect(new ServerCapabilities('2.15.2').describe()).toBe('nats-server 2.15.2: all features');
     expect(new ServerCapabilities('2.11.0').describe()).toBe(
