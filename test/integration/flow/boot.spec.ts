@@ -15,16 +15,23 @@ import { EmbeddedNatsServer, FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { collect } from '../../support/collect.js';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
+import { gate } from '../../support/gate.js';
 import { TestStreams } from '../../support/jetstream-client.js';
 import { until } from '../../support/until.js';
 
 const Text = json<string>('Text');
 const First = flow('first', { input: Text, output: Text });
 const Second = flow('second', { input: Text, output: Text });
+const CONCURRENCY = 16;
 
 class FirstSteps {
-  @FlowStep({ flow: First, subject: 'first.in' })
-  one(text: string): string {
+  readonly begun: string[] = [];
+  goOn = Promise.resolve();
+
+  @FlowStep({ flow: First, subject: 'first.in', concurrency: CONCURRENCY })
+  async one(text: string): Promise<string> {
+    this.begun.push(text);
+    await this.goOn;
     return `${text}1`;
   }
   @FlowStep({ flow: First, after: 'one' })
@@ -205,11 +212,22 @@ describe('the boot of an application', () => {
     const durable = consumers.map(({ name }) => name).filter((name) => !name.startsWith('watch_'));
     expect(durable.toSorted()).toEqual(['start', 'step_one', 'step_two']);
 
+    // Until all have begun none ends: no instance has the places for all.
+    const held = gate();
+    const instances = apps.map((app) => app.get(FirstSteps));
+    for (const instance of instances) instance.goOn = held.opened;
     const runs = await Promise.all(
       Array.from({ length: 100 }, (_, at) => apps[at % 10]!.get(FlowClient).start(First, `${at}-`)),
     );
+    const shares = (): number[] => instances.map(({ begun }) => begun.length).filter((share) => share > 0);
+    await until(() => shares().reduce((sum, share) => sum + share, 0) >= 100, { what: 'all runs to begin' });
+    expect(shares().length).toBeGreaterThanOrEqual(Math.ceil(100 / CONCURRENCY));
+    expect(Math.max(...shares())).toBeLessThanOrEqual(CONCURRENCY);
+    held.open();
     const results = await Promise.all(runs.map((run) => run.result()));
     expect(results).toEqual(Array.from({ length: 100 }, (_, at) => `${at}-12`));
+    const begun = instances.flatMap((instance) => instance.begun);
+    expect(begun.toSorted()).toEqual(Array.from({ length: 100 }, (_, at) => `${at}-`).toSorted());
     await Promise.all(apps.map((app) => app[Symbol.asyncDispose]()));
   });
 
