@@ -1,12 +1,14 @@
-import { setTimeout as pause } from 'node:timers';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeadLetters, FlowClient, FlowModule, getObjectStoreToken, type ObjectStore } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { readDeliveryInfo } from '../../lib/connection/delivery-info.js';
 import { startFlowApp, type FlowApp } from '../support/flow-app.js';
 import { TestStreams } from '../support/jetstream-client.js';
 import { needsServer } from '../support/needs-server.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { until } from '../support/until.js';
+import { PacedKills } from './support/paced-kills.js';
 import { COUNTERS, Relay, RelayCounts, type Baton } from './support/relay.flow.js';
 import { WorkerCrew } from './support/worker-crew.js';
 
@@ -21,11 +23,14 @@ describe('a flow whose processes are killed', () => {
   let server: EmbeddedNatsServer;
   let streams: TestStreams;
   let client: FlowApp;
+  /** Asks again soon when a server that was just killed does not answer. */
+  let manager: JetStreamManager;
 
   beforeAll(async () => {
     console.log(`CHAOS_SEED=${seed}`);
     server = await EmbeddedNatsServer.start();
     streams = await TestStreams.connect(server);
+    manager = await jetstreamManager(streams.nats, { timeout: 1_000 });
     const objects = FlowModule.forFeature({ objects: [RelayCounts] });
     client = await startFlowApp(server.url, [], { consume: false, reconnectWait: '100ms' }, [objects]);
   });
@@ -35,44 +40,34 @@ describe('a flow whose processes are killed', () => {
     await server.stop();
   });
 
-  /** Starts runs until all are accepted; a start that a dead server did not answer is repeated under its id. */
-  async function startRuns(prefix: string): Promise<void> {
+  /** Starts runs as the kills let them in; a start that a dead server did not answer is repeated under its id. */
+  async function startRuns(prefix: string, kills: PacedKills): Promise<void> {
     const flows = client.get(FlowClient);
     let next = 0;
     const starter = async (): Promise<void> => {
       for (let number = next++; number < RUNS; number = next++) {
         const input: Baton = { number, trail: [] };
         const options = { runId: `${prefix}${number}` };
-        await until(() => flows.start(Relay, input, options), {
-          what: `the start of run ${number}`,
-          timeoutMs: 60_000,
-        });
+        const start = (): Promise<unknown> =>
+          until(() => flows.start(Relay, input, options), { what: `the start of run ${number}`, timeoutMs: 60_000 });
+        await kills.admit(number, start);
       }
     };
     await Promise.all(Array.from({ length: 50 }, starter));
   }
 
-  /** `kill` at `times` random moments, while the runs pass. */
-  function killAtRandom(times: number, longestPauseMs: number, kill: () => Promise<void>): Promise<void> {
-    const one = (left: number): Promise<void> =>
-      left === 0
-        ? Promise.resolve()
-        : new Promise<void>((resolve) => void pause(resolve, 100 + random() * longestPauseMs))
-            .then(kill)
-            .then(() => one(left - 1));
-    return one(times);
-  }
-
+  /** Runs have one message each that waits or is worked on, and for a moment two. */
   async function unfinished(): Promise<number> {
     const consumers = ['start', 'step_first', ...STEPS.map((step) => `step_${step}`)];
-    const left = await Promise.all(consumers.map((consumer) => streams.unfinished('FLOW_relay', consumer)));
-    return left.reduce((sum, one) => sum + one, 0);
+    const infos = await Promise.all(consumers.map((consumer) => manager.consumers.info('FLOW_relay', consumer)));
+    return infos.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
   }
 
-  async function counted(): Promise<number> {
+  /** How many runs each counter has counted. */
+  async function counted(): Promise<number[]> {
     const store = client.get<ObjectStore<RelayCounts>>(getObjectStoreToken(RelayCounts));
     const states = await Promise.all(Array.from({ length: COUNTERS }, (_, counter) => store.read({ counter })));
-    return states.reduce((sum, state) => sum + (state?.passed ?? 0), 0);
+    return states.map((state) => state?.passed ?? 0);
   }
 
   /** What the stream ever took; 0 as long as there is none. */
@@ -101,16 +96,44 @@ describe('a flow whose processes are killed', () => {
     for await (const letter of client.get(DeadLetters).list()) expect.fail(`dead letter: ${letter.error.message}`);
   }
 
+  /** Counts the acknowledgements of messages that were delivered before, until disposed. */
+  function countRedelivered(): { readonly messages: number } & Disposable {
+    let messages = 0;
+    const subscription = streams.nats.subscribe('$JS.ACK.>', {
+      callback: (_error, { subject, data }) => {
+        const isAck = new TextDecoder().decode(data) === '+ACK';
+        if (isAck && readDeliveryInfo(subject).deliveries > 1) messages += 1;
+      },
+    });
+    return {
+      get messages() {
+        return messages;
+      },
+      [Symbol.dispose]: () => subscription.unsubscribe(),
+    };
+  }
+
   /**
-   * All runs to their end while `disturb` goes on. Nothing may be stored twice: what the stream takes is one message a
+   * All runs to their end while `kills` go on. Nothing may be stored twice: what the stream takes is one message a
    * place, and the writes of the records.
    */
-  async function expectAllOnce(prefix: string, disturb: (crew: WorkerCrew) => Promise<void>): Promise<void> {
+  async function expectAllOnce(
+    prefix: string,
+    times: number,
+    kill: (crew: WorkerCrew) => Promise<void>,
+  ): Promise<void> {
     const before = { counted: await counted(), stored: await stored() };
+    using redelivered = countRedelivered();
     await using crew = await WorkerCrew.start(server.url, 2);
-    await Promise.all([startRuns(prefix), disturb(crew)]);
+    const kills = new PacedKills({ runs: RUNS, kills: times, random, unfinished });
+    await Promise.all([startRuns(prefix, kills), kills.run(() => kill(crew))]);
     await expectEverythingOnce(prefix);
-    expect((await counted()) - before.counted).toBe(RUNS);
+    console.log(`Unfinished at each kill: ${kills.unfinished.join(', ')}. Redelivered: ${redelivered.messages}.`);
+    expect(kills.unfinished).toHaveLength(times);
+    for (const underWay of kills.unfinished) expect(underWay).toBeGreaterThan(0);
+    expect(redelivered.messages).toBeGreaterThan(0);
+    // Each of its own: what one has lost another one may not have counted twice.
+    expect(await counted()).toEqual(before.counted.map((passed) => passed + RUNS / COUNTERS));
     const places = RUNS * (1 + STEPS.length);
     const taken = (await stored()) - before.stored;
     expect(taken).toBeGreaterThanOrEqual(places + RUNS);
@@ -119,15 +142,13 @@ describe('a flow whose processes are killed', () => {
   }
 
   it(`brings ${RUNS} runs to their end, each step once, through 20 kills of workers`, () =>
-    expectAllOnce('worker-', (crew) => killAtRandom(20, 900, () => crew.killOne(random))));
+    expectAllOnce('worker-', 20, (crew) => crew.killOne(random)));
 
   it(`brings ${RUNS} runs to their end, each step once, through kills of the server`, async (context) => {
     needsServer(context, server, SURVIVES_SERVER_KILLS, 'keeping consumers when the server is killed');
-    await expectAllOnce('server-', () =>
-      killAtRandom(3, 3_000, async () => {
-        await server.kill();
-        await server.restart();
-      }),
-    );
+    await expectAllOnce('server-', 3, async () => {
+      await server.kill();
+      await server.restart();
+    });
   });
 });
