@@ -24,8 +24,16 @@ export function isDefinite(error: unknown): boolean {
   return error instanceof Error && /unable to parse credentials|invalid (seed|encoded|public)/i.test(error.message);
 }
 
-/** Why an attempt to connect failed, as sentences with the remedy where there is one. */
-export function describeFailure(error: unknown, timeoutMs: number, withTls: boolean): string {
+/**
+ * Why an attempt to connect failed, as sentences with the remedy where there is one.
+ *
+ * @param tls how TLS was asked for, if it was
+ */
+export function describeFailure(
+  error: unknown,
+  timeoutMs: number,
+  tls: { readonly handshakeFirst?: boolean | undefined } | undefined,
+): string {
   const message = error instanceof Error ? error.message : String(error);
   if (isAuthFailure(error)) return `${message}. Check user and password, token, nkey or credentials file.`;
   if (isTlsFailure(error))
@@ -34,9 +42,13 @@ export function describeFailure(error: unknown, timeoutMs: number, withTls: bool
   if (found.has('ECONNREFUSED')) return 'connection refused.';
   if (found.has('ENOTFOUND') || found.has('EAI_AGAIN')) return `unknown host (${message}).`;
   if (error instanceof Error && error.name === 'TimeoutError') {
-    // With TLS 1.3 a refusal of our certificate comes after the handshake, where the client does not hear it.
-    const hint = withTls ? ' (the server may have refused the client certificate, see its log)' : '';
-    return `no answer within ${timeoutMs} ms${hint}.`;
+    const hints = [
+      // With TLS 1.3 a refusal of our certificate comes after the handshake, where the client does not hear it.
+      ...(tls === undefined ? [] : ['the server may have refused the client certificate, see its log']),
+      // Then each side waits for the other's first word.
+      ...(tls?.handshakeFirst === true ? [] : ['if the server has handshake_first, set tls.handshakeFirst']),
+    ];
+    return `no answer within ${timeoutMs} ms (${hints.join('; ')}).`;
   }
   return `${message === '' ? 'unknown reason' : message}.`;
 }

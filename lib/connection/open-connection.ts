@@ -69,7 +69,7 @@ async function dial(options: ResolvedConnectionOptions, log: Log): Promise<NatsC
     });
   } catch (error) {
     const servers = options.servers.map((server) => server.address).join(', ');
-    const reason = describeFailure(error, options.connectTimeout, authentication.tls !== undefined);
+    const reason = describeFailure(error, options.connectTimeout, authentication.tls ?? undefined);
     if (isDefinite(error))
       throw new ConnectionError(`No connection to NATS at ${servers}: ${reason}`, { cause: error });
     const remedy = 'Start nats-server, or let "servers" (NATS_URL) say where it runs.';

@@ -19,7 +19,11 @@ export interface EmbeddedNatsServerOptions {
    * @default whatever `resolveServerBinary` finds
    */
   readonly version?: string;
-  /** Further command line arguments of nats-server, for example `['-c', 'server.conf']`. @default [] */
+  /**
+   * Further command line arguments of nats-server, for example `['-c', 'server.conf']`. Of TLS with `handshake_first` and
+   * `verify` together nobody can tell from outside that it is up: use one of them.
+   * @default []
+   */
   readonly args?: readonly string[];
   /** Time the server has until it answers, restarts over a large store included. @default '30s' */
   readonly startTimeout?: Duration;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { flowOptionsFromEnv } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { ConnectionError } from '../../../lib/common/errors.js';
 import type { ConnectionOptions } from '../../../lib/connection/connection.options.js';
@@ -10,6 +11,7 @@ import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { hasOpenssl, makeCertificates, type Certificates } from '../../support/certificates.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { recordingLog, silentLog } from '../../support/log.js';
+import { needsServer } from '../../support/needs-server.js';
 import { operatorSetup } from '../../support/nats-jwt.js';
 import { until } from '../../support/until.js';
 
@@ -151,6 +153,33 @@ describe('Authentication', () => {
       const { certFile, keyFile } = strangers;
       const stranger = { caFile: certificates.caFile, certFile, keyFile };
       await expectRefused(server, { tls: stranger, whenAbsent: 'fail', connectTimeout: 500 }, /client certificate/);
+    });
+
+    it('speaks TLS before the first word where the server wants that, by option or variable, and at reconnects', async (context) => {
+      context.skip(skip, 'openssl is needed to make certificates');
+      await using usual = await serverWith(tls(certificates));
+      needsServer(context, usual, '2.10.4', 'handshake_first');
+      await using server = await serverWith(tls(certificates, ', handshake_first: true'));
+      const { url: servers } = server;
+      const { caFile } = certificates;
+      await expectWorks({ servers, tls: { caFile, handshakeFirst: true } });
+      const fromEnv = flowOptionsFromEnv({ NATS_URL: servers, NATS_TLS_CA: caFile, NATS_TLS_FIRST: 'true' });
+      await using connection = await FlowConnection.connect({ ...fromEnv, reconnectWait: 20 }, silentLog);
+      await server.restart();
+      const isBack = async (): Promise<boolean> => {
+        const { healthy, disconnects } = await connection.health();
+        return healthy && disconnects === 1;
+      };
+      await until(isBack, { what: 'the return' });
+
+      const unknown = { caFile: strangers.caFile, handshakeFirst: true };
+      await expectRefused(server, { tls: unknown }, /TLS failed: .*Check the tls option/);
+      // Either side waits for the other's first word.
+      const silent = /no answer within 500 ms.*if the server has handshake_first.*tls\.handshakeFirst/;
+      await expectRefused(server, { tls: { caFile }, whenAbsent: 'fail', connectTimeout: 500 }, silent);
+      await expectRefused(server, { whenAbsent: 'fail', connectTimeout: 500 }, silent);
+      // And the other way round: the first word comes where TLS should.
+      await expectRefused(usual, { tls: { caFile, handshakeFirst: true } }, /TLS failed/);
     });
 
     it('refuses a server without TLS when TLS was asked for', async (context) => {

@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedNatsServer, EmbeddedServerError } from 'nestjs-jetstream-flow/testing';
+import { hasOpenssl, makeCertificates } from '../../support/certificates.js';
 import { connectForTest } from '../../support/connect-for-test.js';
+import { needsServer } from '../../support/needs-server.js';
 import { until } from '../../support/until.js';
 
 function isAlive(pid: number): boolean {
@@ -92,6 +94,28 @@ describe('EmbeddedNatsServer', () => {
     await expect(connectForTest(server)).rejects.toThrow(/authorization/i);
     await using nats = await connectForTest(server, { user: 'u', pass: 'p' });
     expect(nats.info?.jetstream ?? false).toBe(false);
+  });
+
+  it('comes up, and again, with TLS before its first word', async (context) => {
+    context.skip(!(await hasOpenssl()), 'openssl is needed to make certificates');
+    await using usual = await EmbeddedNatsServer.start({ jetstream: false });
+    needsServer(context, usual, '2.10.4', 'handshake_first');
+    const directory = await mkdtemp(join(tmpdir(), 'flow-tls-'));
+    try {
+      const { caFile, certFile, keyFile } = await makeCertificates(directory, 'first');
+      const config = join(directory, 'server.conf');
+      await writeFile(config, `tls { cert_file: "${certFile}", key_file: "${keyFile}", handshake_first: true }`);
+      await using server = await EmbeddedNatsServer.start({ args: ['-c', config], startTimeout: '10s' });
+      expect(server.version).toBe(usual.version);
+      await server.kill();
+      await server.restart();
+      await using nats = await connectForTest(server, { tls: { caFile, handshakeFirst: true } });
+      expect(nats.info).toMatchObject({ version: usual.version, tls_required: true });
+      vi.stubEnv('NATS_URL', server.url);
+      expect((await EmbeddedNatsServer.start()).version).toBe(usual.version);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('says what the server said when it does not come up', async () => {
