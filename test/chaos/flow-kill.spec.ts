@@ -17,6 +17,15 @@ const STEPS = ['second', 'third', 'fourth'];
 /** First release on which these tests pass; the README names it. */
 const SURVIVES_SERVER_KILLS = '2.10';
 
+/** Does `work` with the number of each run, of 50 at one time. */
+async function forAllRuns(work: (number: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let number = next++; number < RUNS; number = next++) await work(number);
+  };
+  await Promise.all(Array.from({ length: 50 }, worker));
+}
+
 describe('a flow whose processes are killed', () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
   const random = seededRandom(seed);
@@ -43,17 +52,13 @@ describe('a flow whose processes are killed', () => {
   /** Starts runs as the kills let them in; a start that a dead server did not answer is repeated under its id. */
   async function startRuns(prefix: string, kills: PacedKills): Promise<void> {
     const flows = client.get(FlowClient);
-    let next = 0;
-    const starter = async (): Promise<void> => {
-      for (let number = next++; number < RUNS; number = next++) {
-        const input: Baton = { number, trail: [] };
-        const options = { runId: `${prefix}${number}` };
-        const start = (): Promise<unknown> =>
-          until(() => flows.start(Relay, input, options), { what: `the start of run ${number}`, timeoutMs: 60_000 });
-        await kills.admit(number, start);
-      }
-    };
-    await Promise.all(Array.from({ length: 50 }, starter));
+    await forAllRuns((number) => {
+      const input: Baton = { number, trail: [] };
+      const options = { runId: `${prefix}${number}` };
+      const start = (): Promise<unknown> =>
+        until(() => flows.start(Relay, input, options), { what: `the start of run ${number}`, timeoutMs: 60_000 });
+      return kills.admit(number, start);
+    });
   }
 
   /** Runs have one message each that waits or is worked on, and for a moment two. */
@@ -89,10 +94,10 @@ describe('a flow whose processes are killed', () => {
       expect(ours.length, `messages of ${filter}`).toBe(RUNS);
     }
     const flows = client.get(FlowClient);
-    for (let number = 0; number < RUNS; number += 1) {
+    await forAllRuns(async (number) => {
       const run = flows.run(Relay, `${prefix}${number}`);
       expect(await run.result()).toEqual({ number, trail: ['first', 'second', 'third', 'fourth'] });
-    }
+    });
     for await (const letter of client.get(DeadLetters).list()) expect.fail(`dead letter: ${letter.error.message}`);
   }
 

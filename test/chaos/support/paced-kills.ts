@@ -24,6 +24,7 @@ export class PacedKills {
   readonly unfinished: number[] = [];
   private started = 0;
   private allowed: number;
+  private wake: (() => void)[] = [];
   private readonly share: number;
 
   constructor(private readonly settings: PacedKillsSettings) {
@@ -33,7 +34,7 @@ export class PacedKills {
 
   /** Starts run `number` with `start` when it is its turn. */
   async admit(number: number, start: () => Promise<unknown>): Promise<void> {
-    await until(() => number < this.allowed, { what: `the kills before run ${number}`, timeoutMs: PATIENCE_MS });
+    while (number >= this.allowed) await new Promise<void>((resolve) => this.wake.push(resolve));
     await start();
     this.started += 1;
   }
@@ -45,13 +46,18 @@ export class PacedKills {
       const unfinished = await until(() => this.unfinishedAt(moment), {
         what: `the moment of kill ${done + 1}`,
         timeoutMs: PATIENCE_MS,
-        intervalMs: 20,
+        intervalMs: 50,
       });
       this.unfinished.push(unfinished);
       await kill();
-      this.allowed = Math.max(this.allowed, (done + 1 + AHEAD) * this.share);
+      this.allow((done + 1 + AHEAD) * this.share);
     }
-    this.allowed = Infinity;
+    this.allow(Infinity);
+  }
+
+  private allow(runs: number): void {
+    this.allowed = Math.max(this.allowed, runs);
+    for (const wake of this.wake.splice(0)) wake();
   }
 
   /** How many runs are unfinished once `ended` have ended; nothing before that. */
@@ -60,7 +66,7 @@ export class PacedKills {
     const unfinished = await this.settings.unfinished();
     if (started - unfinished < ended) return undefined;
     // This process was too slow to see it while there was work. Let some more in.
-    if (unfinished === 0) this.allowed += this.share / 4;
+    if (unfinished === 0) this.allow(this.allowed + this.share / 4);
     return unfinished;
   }
 }
