@@ -6,16 +6,19 @@ export interface Progress extends Disposable {
   say(line: string): void;
 }
 
+/** Where a progress is shown: standard output, or a stream of a test. */
+export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
+
 /** A bar at a terminal; elsewhere a line for every tenth. */
-export function startProgress(what: string, total: number): Progress {
-  return process.stdout.isTTY ? progressBar(what, total) : progressLines(what, total);
+export function startProgress(what: string, total: number, stream: ProgressStream = process.stdout): Progress {
+  return stream.isTTY === true ? progressBar(what, total, stream) : progressLines(what, total, stream);
 }
 
-function progressBar(what: string, total: number): Progress {
+function progressBar(what: string, total: number, stream: ProgressStream): Progress {
   const bars = new MultiBar(
     {
       format: `${what} {bar} {percentage} % of {total}, {duration_formatted}`,
-      stream: process.stdout,
+      stream,
       hideCursor: true,
       gracefulExit: false,
     },
@@ -33,16 +36,16 @@ function progressBar(what: string, total: number): Progress {
   };
 }
 
-function progressLines(what: string, total: number): Progress {
+function progressLines(what: string, total: number, stream: ProgressStream): Progress {
   let shown = 0;
   return {
     update: (value) => {
       const tenth = Math.floor((10 * value) / total);
       if (tenth === shown) return;
       shown = tenth;
-      console.log(`${what} ${value} of ${total} (${10 * tenth} %)`);
+      stream.write(`${what} ${value} of ${total} (${10 * tenth} %)\n`);
     },
-    say: (line) => console.log(line),
+    say: (line) => void stream.write(`${line}\n`),
     [Symbol.dispose]: () => undefined,
   };
 }
