@@ -1,7 +1,7 @@
 /**
  * The sample from end to end; see README.md beside it.
  *
- *     npm run demo -- [--flights <1 to 20000>] [--workers <1 to 16>]
+ *     npm run demo -- [--flights <100 to 20000>] [--workers <1 to 16>]
  */
 import { constants } from 'node:os';
 import { readDemoOptions, type DemoOptions } from './demo/demo.options.js';

@@ -1,13 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { FlightRow } from '../data/flights.js';
+import { assertCrashCounted, crashWorker } from './crash.js';
 import { readDeliveries, type FlowDeliveries } from './flow-deliveries.js';
 import { FoldedFlights } from './folded-flights.js';
 import type { Observer } from './observer.js';
-import { startProgress } from './progress.js';
+import { startProgress, type Progress } from './progress.js';
+import { publishFlights } from './publish-flights.js';
 import type { WorkerPool } from './worker-pool.js';
 import type { WorkerProcess } from './worker-process.js';
 
 /** Deliveries that a flight needs when nothing goes wrong: validate, enrich, and one of fold and review. */
 const STEPS_PER_FLIGHT = 3;
+/** Share of the flights that land before the crash. The rest waits for it: there is always work left to crash in. */
+const BEFORE_CRASH = 0.6;
+/** Share of the flights that is folded when the worker crashes; others of the first ones are under way. */
+const CRASH_AT = 0.5;
 const LOOK_MS = 50;
 const STALL_MS = 30_000;
 
@@ -17,33 +24,38 @@ export interface FoldSettings {
   readonly pool: WorkerPool;
   /** The worker to kill. */
   readonly victim: WorkerProcess;
-  /** Flights that were published. */
-  readonly flights: number;
+  readonly flights: readonly FlightRow[];
   /** Aborted when a watch breaks; its signal ends everything early. */
   readonly abort: AbortController;
 }
 
 /** How the folding went. */
 export interface FoldResult {
-  /** Until the last flight was in its objects. */
+  /** From the first flight's publish until the last flight was in its objects. */
   readonly seconds: number;
-  /** Deliveries beyond the first one of each message, counted by the server. */
+  /** Deliveries beyond the first one of each message, counted by the server: at least one. */
   readonly redeliveries: number;
 }
 
 /**
- * Shows how the flights are folded, kills the victim when half of them are and has another worker take its place, and
- * waits until the server has no message left to hand out and none that is not acknowledged.
+ * Publishes the flights and shows how they are folded, lets the victim crash when half of them are, and waits until the
+ * server has no message left to hand out and none that is not acknowledged.
  *
- * @throws Error when nothing moves any more.
+ * @throws Error when nothing moves any more, or when the crash took no message with it.
  */
-export async function foldAll({ observer, pool, victim, flights, abort }: FoldSettings): Promise<FoldResult> {
+export async function foldAll(settings: FoldSettings): Promise<FoldResult> {
+  const { observer, flights, abort } = settings;
   const { signal } = abort;
+  const total = flights.length;
   const started = performance.now();
+  const first = Math.ceil(BEFORE_CRASH * total);
+  await publishFlights(observer.connection, flights, { from: 0, until: first }, signal);
+  console.log(`published ${first} of ${total} flights in ${secondsSince(started).toFixed(1)} s`);
+
   const watching = new AbortController();
   const folded = followObjects(observer, AbortSignal.any([signal, watching.signal]), abort);
-  using progress = startProgress('folded', flights);
-  let killed = false;
+  using progress = startProgress('folded', total);
+  let foldedBefore: number | undefined;
   let seconds: number | undefined;
   let before: FlowDeliveries | undefined;
   let moved = { at: started, done: 0, delivered: 0 };
@@ -51,24 +63,23 @@ export async function foldAll({ observer, pool, victim, flights, abort }: FoldSe
     for (;;) {
       const done = folded();
       progress.update(done);
-      if (done >= flights) seconds ??= secondsSince(started);
-      if (!killed && 2 * done >= flights) {
-        killed = true;
-        await victim.kill();
-        const successor = pool.add();
-        progress.say(`${victim.name} was killed with SIGKILL after ${done} flights, ${successor.name} takes its place`);
+      if (done >= total) seconds ??= secondsSince(started);
+      if (foldedBefore === undefined && done >= CRASH_AT * total) {
+        foldedBefore = await crashAndPublishRest(settings, first, folded, progress);
       }
       const now = await readDeliveries(observer.connection);
       // Twice the same: while it was read for the first time, a message may have gone from one step to the next.
-      if (isDone(now) && before !== undefined && isDone(before) && now.delivered === before.delivered) {
-        const redeliveries = now.delivered - STEPS_PER_FLIGHT * flights;
+      const still = isDone(now) && before !== undefined && isDone(before) && now.delivered === before.delivered;
+      if (still && foldedBefore !== undefined) {
+        const redeliveries = now.delivered - STEPS_PER_FLIGHT * total;
+        assertCrashCounted({ flights: total, foldedBefore, redeliveries });
         return { seconds: seconds ?? secondsSince(started), redeliveries };
       }
       if (done !== moved.done || now.delivered !== moved.delivered) {
         moved = { at: performance.now(), done, delivered: now.delivered };
       } else if (performance.now() - moved.at > STALL_MS) {
         throw new Error(
-          `Nothing has moved for ${STALL_MS / 1000} s: ${done} of ${flights} flights are folded, ` +
+          `Nothing has moved for ${STALL_MS / 1000} s: ${done} of ${total} flights are folded, ` +
             `${now.waiting} messages wait, ${now.inHand} are not acknowledged.`,
         );
       }
@@ -78,6 +89,21 @@ export async function foldAll({ observer, pool, victim, flights, abort }: FoldSe
   } finally {
     watching.abort();
   }
+}
+
+/** @returns how many flights were folded when the victim was killed. */
+async function crashAndPublishRest(
+  { observer: { connection }, pool, victim, flights, abort: { signal } }: FoldSettings,
+  first: number,
+  folded: () => number,
+  progress: Progress,
+): Promise<number> {
+  const { published, successor } = await crashWorker({ connection, pool, victim, flights, published: first, signal });
+  const done = folded();
+  progress.say(`${victim.name} was killed with SIGKILL after ${done} flights, ${successor.name} takes its place`);
+  await publishFlights(connection, flights, { from: published, until: flights.length }, signal);
+  progress.say(`published the other ${flights.length - first} flights`);
+  return done;
 }
 
 /** Counts the flights of both branches from now on. @returns the number so far. */

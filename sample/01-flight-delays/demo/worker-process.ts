@@ -22,6 +22,7 @@ export class WorkerProcess implements AsyncDisposable {
   private readonly child: ChildProcess;
   private readonly ended: Promise<void>;
   private stopping = false;
+  private frozen = false;
 
   constructor(private readonly settings: WorkerSettings) {
     const log = openSync(settings.logFile, 'a');
@@ -47,6 +48,16 @@ export class WorkerProcess implements AsyncDisposable {
     return `${this.settings.name} (pid ${this.child.pid ?? 'none'})`;
   }
 
+  /**
+   * Stops it in its tracks, for a moment: it does not even see that this process ends. Does nothing on Windows, which has
+   * no such signal.
+   */
+  freeze(): void {
+    if (process.platform === 'win32') return;
+    this.frozen = true;
+    this.child.kill('SIGSTOP');
+  }
+
   /** Ends it at once, as a crash would: no farewell to anybody. */
   async kill(): Promise<void> {
     this.stopping = true;
@@ -57,7 +68,8 @@ export class WorkerProcess implements AsyncDisposable {
   /** Lets it finish what it works on. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.stopping = true;
-    this.child.kill('SIGTERM');
+    // A frozen one would not hear the other signal.
+    this.child.kill(this.frozen ? 'SIGKILL' : 'SIGTERM');
     const impatience = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS);
     await this.ended;
     clearTimeout(impatience);
