@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { runProgram } from './run-program.js';
 import { BINARY_NAME, PINNED_VERSION, storeInCache } from './server-binary-cache.js';
 
-const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
+/** Where the releases are. */
+export const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
 /** Short, so that a machine without access to the release loses little time before the next way. */
 const FIRST_ANSWER_MS = 5_000;
 const DOWNLOAD_MS = 180_000;
@@ -15,16 +16,22 @@ const PACKAGE_MS = 180_000;
 type Say = (line: string) => void;
 
 /**
- * Downloads the pinned release into the cache. The archive is checked against the release's own list of
- * checksums, fetched beside it over https: that finds a broken download, not a replaced release.
+ * Downloads the pinned release into the cache. The archive is checked against the release's own list of checksums, fetched
+ * beside it over https.
  *
- * @throws Error when the release cannot be reached, has nothing for this platform, or does not match.
+ * That protects from a download that broke off or was garbled, and https from others between here and the release. It
+ * does not protect from somebody who can replace the release itself, archive and list together: only checksums kept
+ * in this repository would. Who needs that sets `NATS_SERVER_BIN` to a binary of their own, or uses Go.
+ *
+ * @param releases Where the releases are: `<releases>/v<version>/<file>`.
+ * @throws Error when the release cannot be reached, has nothing for this platform, or does not match; nothing is in
+ *   the cache then.
  */
-export function downloadRelease(say: Say): Promise<string> {
+export function downloadRelease(say: Say, releases = RELEASES): Promise<string> {
   const architectures: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm7', ia32: '386' };
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `nats-server-v${PINNED_VERSION}-${platform}-${architectures[process.arch] ?? process.arch}`;
-  const release = `${RELEASES}/v${PINNED_VERSION}`;
+  const release = `${releases}/v${PINNED_VERSION}`;
   return storeInCache(`v${PINNED_VERSION}`, async (directory) => {
     const sums = (await download(`${release}/SHA256SUMS`)).toString('utf8');
     const file = `${name}.${platform === 'windows' ? 'zip' : 'tar.gz'}`;

@@ -1,6 +1,6 @@
 import { delimiter, join } from 'node:path';
 import { EmbeddedServerError } from './embedded-server.error.js';
-import { buildWithGo, downloadRelease, takeFromDebian } from './obtain-server-binary.js';
+import { buildWithGo, downloadRelease, RELEASES, takeFromDebian } from './obtain-server-binary.js';
 import { runProgram } from './run-program.js';
 import { BINARY_NAME, cachedBinary, isExecutable, PINNED_VERSION } from './server-binary-cache.js';
 
@@ -46,10 +46,18 @@ interface Way {
  *
  * @throws EmbeddedServerError that lists every way and why it failed.
  */
-export async function resolveServerBinary(options: ResolveServerBinaryOptions = {}): Promise<ServerBinary> {
+export function resolveServerBinary(options: ResolveServerBinaryOptions = {}): Promise<ServerBinary> {
+  return resolveServerBinaryFrom(RELEASES, options);
+}
+
+/** {@link resolveServerBinary} with the place that the release is downloaded from. */
+export async function resolveServerBinaryFrom(
+  releases: string,
+  options: ResolveServerBinaryOptions,
+): Promise<ServerBinary> {
   const say = options.onProgress ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const failures: string[] = [];
-  for (const way of waysTo(options.version)) {
+  for (const way of waysTo(options.version, releases)) {
     try {
       const path = await way.find(say);
       if (path === undefined) {
@@ -80,10 +88,10 @@ function variableFor(version: string): string {
   return `NATS_SERVER_BIN_${version.replaceAll('.', '_')}`;
 }
 
-function waysTo(version: string | undefined): Way[] {
+function waysTo(version: string | undefined, releases: string): Way[] {
   const variables = version === undefined ? ['NATS_SERVER_BIN'] : [variableFor(version), 'NATS_SERVER_BIN'];
   const pinned: Way[] = [
-    { source: 'release download', find: downloadRelease },
+    { source: 'release download', find: (say) => downloadRelease(say, releases) },
     { source: 'go install', find: buildWithGo },
   ];
   // Apart from one fetched for its version: that one must not stand in for a newer one later.
