@@ -137,9 +137,9 @@ function coreProviders(key: string | undefined): CoreProvider[] {
     },
     {
       provide: DeadLetters,
-      useFactory: (connection: FlowConnection, streams: FlowStreams, sender: MessageSender) =>
-        new DeadLetters(connection, streams, sender),
-      inject: [FlowConnection, FlowStreams, MessageSender],
+      useFactory: (connection: FlowConnection, streams: FlowStreams, sender: MessageSender, log: Log) =>
+        new DeadLetters(connection, streams, sender, log),
+      inject: [FlowConnection, FlowStreams, MessageSender, LOG],
     },
     {
       provide: FlowClaim,

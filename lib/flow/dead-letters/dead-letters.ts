@@ -1,5 +1,7 @@
 import { create } from '@bufbuild/protobuf';
+import { describeThrown } from '../../common/describe-thrown.js';
 import { DecodeError, EncodeError, NotFoundError, RedriveError, RunCancelledError } from '../../common/errors.js';
+import type { Log } from '../../common/log.js';
 import { DEAD_STREAM, deadFilter, FlowNames } from '../../common/names.js';
 import type { DeadLetter } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import { FailureSchema, RunState, type Run } from '../../codec/gen/flow/v1/run_pb.js';
@@ -36,6 +38,7 @@ export class DeadLetters {
     private readonly connection: FlowConnection,
     private readonly streams: FlowStreams,
     sender: MessageSender,
+    private readonly log: Log,
   ) {
     this.redriving = new Redrive(connection, sender);
   }
@@ -59,19 +62,12 @@ export class DeadLetters {
    *
    * The letter stays when it rejects.
    *
-   * @throws NotFoundError when there is no such letter; RunCancelledError when its run was cancelled; ConflictError
-   * when step and run have got another message meanwhile; MessageTooLargeError when the message leaves the server
-   * no room for the headers it needs to be sent again.
+   * @throws NotFoundError when there is no such letter, or its payload is gone; RunCancelledError when its run was
+   * cancelled; ConflictError when step and run have got another message meanwhile; MessageTooLargeError when the
+   * message leaves the server no room for the headers it needs to be sent again.
    */
   async redrive(id: string): Promise<void> {
-    const message = await this.require(id);
-    const letter = decodeLetter(message);
-    const payload = await this.payloadOf(letter);
-    if (payload === undefined) throw new NotFoundError(`The payload of dead letter "${id}" is gone.`);
-    await this.requireLive(id, letter);
-    await this.redriving.send(id, letter, payload.data);
-    await this.record(letter, (run, key, death) => unmarkDead(run, key, death, Date.now()));
-    await this.remove(message, payload);
+    if (!(await this.redriveIfThere(id))) throw notThere(id);
   }
 
   /**
@@ -90,11 +86,9 @@ export class DeadLetters {
       if (sequence > last) break;
       const id = subject.slice(PREFIX.length);
       try {
-        await this.redrive(id);
-        count += 1;
+        if (await this.redriveIfThere(id)) count += 1;
       } catch (error) {
-        // Gone: somebody else redrove or discarded it first.
-        if (!(error instanceof NotFoundError)) failures.set(id, error);
+        failures.set(id, error);
       }
     }
     if (failures.size > 0) throw new RedriveError(count, failures);
@@ -107,11 +101,12 @@ export class DeadLetters {
    * @throws NotFoundError when there is no such letter.
    */
   async discard(id: string): Promise<void> {
-    const message = await this.require(id);
+    const message = await this.read(id);
+    if (message === undefined) throw notThere(id);
     const letter = decodeLetter(message);
     const payload = await this.payloadOf(letter);
     const failure = letter.failure ?? create(FailureSchema);
-    await this.record(letter, (run, key, death) => discardDead(run, key, death, failure));
+    await this.record(letter, 'discarded', (run, key, death) => discardDead(run, key, death, failure));
     await this.remove(message, payload);
   }
 
@@ -124,11 +119,22 @@ export class DeadLetters {
     return readLastBySubject(this.connection, DEAD_STREAM, PREFIX + id);
   }
 
-  private async require(id: string): Promise<StoredMessage> {
+  /** @returns false when somebody else redrove or discarded the letter first. */
+  private async redriveIfThere(id: string): Promise<boolean> {
     const message = await this.read(id);
-    if (message === undefined)
-      throw new NotFoundError(`There is no dead letter "${id}"; it may have been redriven or discarded.`);
-    return message;
+    if (message === undefined) return false;
+    const letter = decodeLetter(message);
+    const payload = await this.payloadOf(letter);
+    if (payload === undefined) {
+      // Who takes a letter out deletes it before its payload.
+      if ((await this.read(id))?.sequence !== message.sequence) return false;
+      throw new NotFoundError(`Dead letter "${id}" cannot be redriven: its payload is gone; discard it.`);
+    }
+    await this.requireLive(id, letter);
+    await this.redriving.send(id, letter, payload.data);
+    await this.record(letter, 'redriven', (run, key, death) => unmarkDead(run, key, death, Date.now()));
+    await this.remove(message, payload);
+    return true;
   }
 
   private runsOf(flow: string): RunStore {
@@ -143,13 +149,21 @@ export class DeadLetters {
   }
 
   /** A record that has no room for the change, or is not ours to read, must not keep the letter for ever. */
-  private async record(letter: DeadLetter, change: (run: Run, key: string, death: string) => boolean): Promise<void> {
+  private async record(
+    letter: DeadLetter,
+    what: 'redriven' | 'discarded',
+    change: (run: Run, key: string, death: string) => boolean,
+  ): Promise<void> {
     const key = settlementKey(letter.step, letter.index);
     const death = deathOf(key, letter.stream, letter.sequence);
     try {
       await this.runsOf(letter.flow).update(letter.runId, (run) => change(run, key, death));
     } catch (error) {
       if (!(error instanceof EncodeError) && !(error instanceof DecodeError)) throw error;
+      this.log.warn(
+        `Run "${letter.runId}": its record does not say that the dead letter of step "${letter.step}" was ${what}: ` +
+          describeThrown(error),
+      );
     }
   }
 
@@ -180,6 +194,10 @@ export class DeadLetters {
     const sequence = payload?.sequence ?? Infinity;
     if (sequence < message.sequence) await deleteMessage(this.connection, DEAD_STREAM, sequence);
   }
+}
+
+function notThere(id: string): NotFoundError {
+  return new NotFoundError(`There is no dead letter "${id}"; it may have been redriven or discarded.`);
 }
 
 interface LetterPayload {

@@ -245,4 +245,38 @@ describe('dead letters', () => {
     for (const run of runs) expect(await run.result()).toBe('x>first>second>third');
     expect(await collect(at.letters.list({ flow: 'line' }))).toEqual([]);
   });
+
+  it('are all redriven but those that have lost their payload, which are told of', async () => {
+    await using at = await start('only');
+    // With its failure a letter has no room for so much: the payload is a message of its own.
+    const large = 'x'.repeat(1_048_576 - 500);
+    const send = async (runId: string, text: string): Promise<string> => {
+      await at.flows.start(Untracked, text, { runId });
+      await until(() => at.letters.get(`untracked_line.only.${runId}`), { what: `the letter of ${runId}` });
+      return `untracked_line.only.${runId}`;
+    };
+    for (const { id } of await collect(at.letters.list({ step: 'only' }))) await at.letters.discard(id);
+    const lost = await send('lost-payload', large);
+    const whole = await send('whole', 'x');
+    const payloads = { filter: `flow.dead_payload.${lost}` };
+    expect((await nats.streams.manager.streams.purge('FLOW_DEAD', payloads)).purged).toBe(1);
+    at.steps.broken.clear();
+    await expect(at.letters.redriveAll({ step: 'only' })).rejects.toMatchObject({
+      redriven: 1,
+      failures: new Map([[lost, expect.any(NotFoundError)]]),
+    });
+    expect(await at.letters.get(whole)).toBeUndefined();
+    await expect(at.letters.redrive(lost)).rejects.toThrow(
+      /"untracked_line\.only\.lost-payload" .*payload is gone; disc/,
+    );
+    expect((await at.letters.get(lost))?.payload).toBeUndefined();
+    await at.letters.discard(lost);
+
+    // Callers at the same time take letters and payloads out under each other's hands: those are no failures.
+    at.steps.broken.add('only');
+    for (const runId of ['p1', 'p2', 'p3', 'p4', 'p5']) await send(runId, large);
+    at.steps.broken.clear();
+    await Promise.all([1, 2, 3, 4].map(() => at.letters.redriveAll({ step: 'only' })));
+    expect(await collect(at.letters.list({ step: 'only' }))).toEqual([]);
+  });
 });

@@ -6,12 +6,13 @@ import {
   fixed,
   flow,
   FlowClient,
+  FlowModule,
   FlowStep,
   json,
   type FlowContext,
 } from 'nestjs-jetstream-flow';
 import { RunSchema } from '../../../lib/codec/gen/flow/v1/run_pb.js';
-import { startFlowApp } from '../../support/flow-app.js';
+import { FlowTestApp } from 'nestjs-jetstream-flow/testing';
 import { useFlowServer } from '../../support/flow-server.js';
 import { gate } from '../../support/gate.js';
 import { until } from '../../support/until.js';
@@ -61,8 +62,15 @@ describe('a message that is given up while its run', () => {
   const nats = useFlowServer();
 
   async function start() {
-    const app = await startFlowApp(nats.url, [Steps]);
+    const logged: string[] = [];
+    const ignore = (): void => undefined;
+    const keep = (line: unknown): unknown => logged.push(String(line));
+    const app = await FlowTestApp.start(
+      ({ url }) => ({ imports: [FlowModule.forRoot({ servers: url })], providers: [Steps] }),
+      { server: nats, logger: { log: ignore, warn: keep, error: keep } },
+    );
     return {
+      logged,
       steps: app.get(Steps),
       flows: app.get(FlowClient),
       letters: app.get(DeadLetters),
@@ -113,6 +121,11 @@ describe('a message that is given up while its run', () => {
     if (state === 'failed') expect(await run.result()).toHaveLength(at.steps.outputLength - 2);
     // There is no room for its completion either.
     else {
+      expect(at.logged.filter((line) => /was redriven/.test(line))).toEqual([
+        expect.stringMatching(
+          /^Run "room-no": its record does not say that .* step "fail" was redriven: .*max_payload/,
+        ),
+      ]);
       const again = async () => (await at.letters.get(`full.fail.${runId}`))?.reason === 'undeliverable-result';
       await until(again, { what: 'the next letter' });
     }
@@ -127,6 +140,9 @@ describe('a message that is given up while its run', () => {
     await settled('FLOW_full', 'step_fail');
     await at.letters.discard('full.fail.room-none');
     expect(await at.letters.get('full.fail.room-none')).toBeUndefined();
+    expect(at.logged).toContainEqual(
+      expect.stringMatching(/^Run "room-none": its record does not say .* step "fail" was discarded: .*max_payload/),
+    );
   });
 
   it('has a record that cannot be read lies in the dead letters and is done with', async () => {
@@ -142,6 +158,9 @@ describe('a message that is given up while its run', () => {
     await expect(at.letters.redrive('odd.end.no-record')).rejects.toThrow(DecodeError);
     await at.letters.discard('odd.end.no-record');
     expect(await at.letters.get('odd.end.no-record')).toBeUndefined();
+    expect(at.logged).toContainEqual(
+      expect.stringMatching(/^Run "no-record": its record does not say .* step "end" was discarded: .*flow\.v1\.Run/),
+    );
   });
 
   it('has an outcome that cannot be read lies in the dead letters and is done with', async () => {
