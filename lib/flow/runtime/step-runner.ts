@@ -103,6 +103,7 @@ export class StepRunner {
     this.meter.started(delivery.redelivered);
     let phase: StepPhase = 'decode';
     let ending: StepEnding = 'completed';
+    let arrival: Promise<Error | undefined> | undefined;
     try {
       if ('error' in message.input) throw message.input.error;
       phase = 'commit';
@@ -116,8 +117,7 @@ export class StepRunner {
         if (delivery.attempt > this.node.maxDeliveries) {
           throw new DeliveriesExhaustedError(this.node.name, delivery.attempt);
         }
-        const arrival =
-          this.tracked && this.services.first.isNeededFor(message) ? this.recordArrival(message) : undefined;
+        if (this.tracked && this.services.first.isNeededFor(message)) arrival = this.recordArrival(message);
         const value = await this.call(message, message.input.value, lease);
         phase = 'commit';
         const unrecorded = arrival && (await arrival);
@@ -126,6 +126,8 @@ export class StepRunner {
       }
     } catch (error) {
       if (span !== undefined) recordError(span, error);
+      // Not awaited: the message must not wait for it.
+      void arrival?.then((unrecorded) => this.tellUnrecorded(message, unrecorded, error));
       ending = await this.fail(message, error, phase);
     }
     if (!GOES_ON.has(ending)) {
@@ -186,6 +188,14 @@ export class StepRunner {
     } catch (error) {
       return error as Error;
     }
+  }
+
+  private tellUnrecorded({ runId }: StepMessage, unrecorded: Error | undefined, failure: unknown): void {
+    // As the failure itself it is logged as such.
+    if (unrecorded === undefined || unrecorded === failure) return;
+    this.services.log.warn(
+      `Run "${runId}": its record does not say that it came to step "${this.node.name}": ${describeThrown(unrecorded)}`,
+    );
   }
 
   /** Has the message handed back, unless its ending is one to acknowledge. */

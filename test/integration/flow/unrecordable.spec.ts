@@ -21,6 +21,7 @@ const MAX_PAYLOAD = 1_048_576;
 const Text = json<string>('Text');
 const Full = flow('full', { input: Text, output: Text });
 const Odd = flow('odd', { input: Text, output: Text });
+const Come = flow('come', { input: Text, output: Text });
 const GARBAGE = new Uint8Array([0xff, 0xff, 0xff]);
 
 class Steps {
@@ -55,6 +56,11 @@ class Steps {
     await this.left.opened;
     if (this.fails) throw new RangeError('always');
     return text;
+  }
+
+  @FlowStep({ flow: Come, subject: 'come.in', retry: fixed(1, { attempts: 1 }) })
+  arrive(): string {
+    throw new RangeError('at once');
   }
 }
 
@@ -161,6 +167,17 @@ describe('a message that is given up while its run', () => {
     expect(at.logged).toContainEqual(
       expect.stringMatching(/^Run "no-record": its record does not say .* step "end" was discarded: .*flow\.v1\.Run/),
     );
+  });
+
+  it('has a record that cannot be read when it arrives is told of, also when its handler fails before that', async () => {
+    await using at = await start();
+    await nats.streams.publish('flow.come.run.garbled', GARBAGE);
+    await nats.streams.publish('come.in', 'x', { headers: { 'Flow-Run-Id': 'garbled' } });
+    await until(() => at.letters.get('come.arrive.garbled'), { what: 'the letter' });
+    const told = await until(() => at.logged.find((line) => /came to step/.test(line)), { what: 'the warning' });
+    expect(told).toMatch(/^Run "garbled": its record does not say that it came to step "arrive": .*flow\.v1\.Run/);
+    await settled('FLOW_come_IN', 'flow_come=arrive=come=2Ein');
+    expect(at.logged.filter((line) => /came to step/.test(line))).toEqual([told]);
   });
 
   it('has an outcome that cannot be read lies in the dead letters and is done with', async () => {
