@@ -1,6 +1,8 @@
 import type { Delivery } from '../../stream/delivery.js';
 
-const TICK_MS = 100;
+const LONGEST_TICK_MS = 100;
+/** Extensions within an `ack_wait`: two may be lost, or come late. */
+const EXTENSIONS = 3;
 
 /** A message held by this process: it is not redelivered while the lease lasts. */
 export interface Lease {
@@ -17,18 +19,22 @@ export interface Lease {
  */
 export class LeaseKeeper {
   private readonly leases = new Set<Lease>();
+  private readonly tickMs: number;
   private readonly extendAfterMs: number;
   private timer: NodeJS.Timeout | undefined;
 
   /** @param ackWaitMs the consumer's `ack_wait`; leases are extended three times within it. */
   constructor(ackWaitMs: number) {
-    this.extendAfterMs = ackWaitMs / 3;
+    const everyMs = ackWaitMs / EXTENSIONS;
+    this.tickMs = Math.min(LONGEST_TICK_MS, everyMs / 2);
+    // What is not extended at one tick waits for the next, which must not be too late.
+    this.extendAfterMs = everyMs - this.tickMs;
   }
 
   hold(delivery: Delivery): Lease {
     const lease: Lease = { delivery, extendedAtMs: performance.now(), deadlineMs: Infinity, onDeadline: nothing };
     this.leases.add(lease);
-    this.timer ??= setInterval(() => this.tick(), Math.min(TICK_MS, this.extendAfterMs)).unref();
+    this.timer ??= setInterval(() => this.tick(), this.tickMs).unref();
     return lease;
   }
 
