@@ -137,10 +137,14 @@ describe('a lease without a server', () => {
     await others.ready();
     const lease = await mutex.acquire('restart');
     const waiting = others.acquire('restart');
+    const holders = async () => (await storedTable(own.connection.manager, 'flow_lock_test', 'restart')).table.holders;
+    const before = (await holders())[0]!;
     await server.kill();
     await server.restart();
-    const restarted = performance.now();
-    await until(() => performance.now() - restarted > 3_000, { what: 'a renewal after the restart' });
+    await until(() => own.connection.status === 'connected', { what: 'the connection' });
+    const isRenewed = async (): Promise<boolean> =>
+      (await holders()).some(({ id, deadlineMs }) => id === before.id && deadlineMs > before.deadlineMs);
+    await until(isRenewed, { what: 'a renewal after the restart' });
     expect(lease.signal.aborted).toBe(false);
     await lease.release();
     await using next = await waiting;

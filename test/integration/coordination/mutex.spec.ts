@@ -9,6 +9,7 @@ import { gate } from '../../support/gate.js';
 import { recordingLog } from '../../support/log.js';
 import { until } from '../../support/until.js';
 import { openRoom } from './support/coordination-fixture.js';
+import { storedTable } from './support/stored-table.js';
 
 const at = useFlowServer();
 
@@ -133,10 +134,20 @@ describe('a mutex', () => {
     await using one = await openMutex({ ttl: '1s' });
     await using other = await openMutex({ ttl: '1s' });
     const lease = await one.mutex.acquire('long');
-    const started = performance.now();
+    const holder = async () =>
+      (await storedTable(at.streams.manager, 'flow_lock_test', 'long')).table.holders.map(({ id, deadlineMs }) => ({
+        id,
+        deadlineMs: Number(deadlineMs),
+      }));
+    const [first] = await holder();
     const next = other.mutex.acquire('long');
-    await until(() => performance.now() - started > 3_500, { what: 'several times the ttl', timeoutMs: 5_000 });
-    expect(lease.signal.aborted).toBe(false);
+    const moved = async (): Promise<boolean> => {
+      expect(lease.signal.aborted).toBe(false);
+      const [now] = await holder();
+      expect(now?.id).toBe(first?.id);
+      return now!.deadlineMs > first!.deadlineMs + 3_000;
+    };
+    await until(moved, { what: 'renewals for three times the ttl' });
     await Promise.all([lease.release(), lease.release()]);
     await using second = await next;
     expect(second.signal.aborted).toBe(false);
@@ -145,17 +156,36 @@ describe('a mutex', () => {
 
   it('does not come back by a renewal that was on its way when it was released', async () => {
     await using one = await openMutex({ ttl: '1s' });
-    // Renewals come at a third of the ttl: releases meet them at all points of their way.
-    const from = performance.now();
-    const rounds = Array.from({ length: 60 }, async (_, index) => {
-      const lease = await one.mutex.acquire(`race-${index}`);
-      const due = 300 + index;
-      await until(() => performance.now() - from >= due, { what: 'the renewal to be due', intervalMs: 1 });
-      await lease.release();
+    // As writes pass on the wire: the first of a key grants its lease, the others renew it.
+    const writes = new Map<string, number>();
+    const renewalsOf = ({ key }: Lease): number => (writes.get(key) ?? 0) - 1;
+    const seen = at.streams.nats.subscribe('$KV.flow_lock_test.*', {
+      callback: (_error, { subject }) => {
+        const key = subject.split('.').at(-1)!;
+        writes.set(key, (writes.get(key) ?? 0) + 1);
+      },
     });
-    await Promise.all(rounds);
-    await until(() => performance.now() - from > 1_500, { what: 'late renewals to arrive' });
-    for (let index = 0; index < 60; index++) expect(await stored(`race-${index}`)).toBe(0);
+    await at.streams.nats.flush();
+    const pacers: Lease[] = [];
+    const racers: Lease[] = [];
+    for (let index = 0; index < 60; index++) {
+      pacers.push(await one.mutex.acquire(`pace-${index}`));
+      racers.push(await one.mutex.acquire(`race-${index}`));
+    }
+    // Renewals come in the order of the grants. A release comes with one shortly before or after that of its lease, so that
+    // releases meet renewals at all points of their way.
+    const release = async (lease: Lease, index: number): Promise<void> => {
+      const pacer = pacers[Math.min(59, Math.max(0, index + (index % 5) - 2))]!;
+      await until(() => renewalsOf(pacer) > 0, { what: `a renewal of ${pacer.key}`, intervalMs: 1 });
+      await lease.release();
+    };
+    await Promise.all(racers.map(release));
+    const before = pacers.map(renewalsOf);
+    const renewed = (): boolean => pacers.every((lease, index) => renewalsOf(lease) >= before[index]! + 2);
+    await until(renewed, { what: 'two further renewals of every lease that is held' });
+    for (const { key } of racers) expect(await stored(key)).toBe(0);
+    await Promise.all(pacers.map((lease) => lease.release()));
+    seen.unsubscribe();
   });
 
   it('passes on what the function returns and throws, and gives the key back either way', async () => {

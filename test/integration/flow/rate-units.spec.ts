@@ -4,6 +4,7 @@ import { FlowOrchestrator } from '../../../lib/flow/flow.orchestrator.js';
 import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { gate } from '../../support/gate.js';
+import { ProgressSigns } from '../../support/progress-signs.js';
 import { until } from '../../support/until.js';
 
 const Text = json<string>('Text');
@@ -11,6 +12,7 @@ const Crowded = flow('crowded', { input: Text });
 const Blocking = flow('blocking', { input: Text });
 const Patient = flow('patient', { input: Text });
 const Pausing = flow('pausing', { input: Text });
+const Pacing = flow('pacing', { input: Text });
 const Given = flow('given', { input: Text });
 const Longer = flow('a_b', { input: Text });
 const Shorter = flow('a', { input: Text });
@@ -31,7 +33,8 @@ class Recorder {
 }
 
 class CrowdedSteps extends Recorder {
-  @FlowStep({ flow: Crowded, rate: { limit: 10, window: '1s', burst: 1 } })
+  // A sign of life at each third of the ack wait, which is the time of a unit.
+  @FlowStep({ flow: Crowded, rate: { limit: 10, window: '1s', burst: 1 }, ackWait: '300ms' })
   work(text: string, ctx: FlowContext) {
     this.record(text, ctx);
   }
@@ -64,8 +67,18 @@ class QuickSteps extends Recorder {
   }
 }
 
+const fivePerSecond = { limit: 5, window: '1s', burst: 1 } as const;
+
 class PausingSteps extends Recorder {
-  @FlowStep({ flow: Pausing, rate: { limit: 5, window: '1s', burst: 1 } })
+  @FlowStep({ flow: Pausing, rate: fivePerSecond })
+  work(text: string, ctx: FlowContext) {
+    this.record(text, ctx);
+  }
+}
+
+/** Shows when units of the same rate come. */
+class PacingSteps extends Recorder {
+  @FlowStep({ flow: Pacing, rate: fivePerSecond })
   work(text: string, ctx: FlowContext) {
     this.record(text, ctx);
   }
@@ -89,11 +102,6 @@ class NamesakeSteps {
   }
 }
 
-async function letTimePass(ms: number): Promise<void> {
-  const later = performance.now() + ms;
-  await until(() => performance.now() > later, { what: 'time passes' });
-}
-
 describe('the units of a rate', () => {
   const nats = useFlowServer();
 
@@ -108,8 +116,9 @@ describe('the units of a rate', () => {
     const blocking = app.get(BlockingSteps);
     await start(app, Blocking, ['in the way']);
     await blocking.entered.opened;
+    using signs = await ProgressSigns.of(nats.streams, 'FLOW_crowded');
     await start(app, Crowded, ['1', '2', '3', '4', '5', '6']);
-    await letTimePass(1_000);
+    await until(() => signs.ofEach(1) >= 10, { what: 'the time of ten units' });
     const { calls } = app.get(CrowdedSteps);
     expect(calls).toEqual([]);
     blocking.done.open();
@@ -140,14 +149,15 @@ describe('the units of a rate', () => {
   });
 
   it('are not waited for by a paused step', async () => {
-    await using app = await startFlowApp(nats.url, [PausingSteps]);
+    await using app = await startFlowApp(nats.url, [PausingSteps, PacingSteps]);
     const { calls } = app.get(PausingSteps);
     await start(app, Pausing, ['1', '2', '3', '4', '5', '6']);
     await until(() => calls.length > 0, { what: 'the first is handled' });
     await app.get(FlowClient).pause(Pausing);
     await until(async () => (await pulls('FLOW_pausing')) === 0, { what: 'the step is paused' });
     const begun = calls.length;
-    await letTimePass(700);
+    await start(app, Pacing, ['1', '2', '3', '4']);
+    await until(() => app.get(PacingSteps).calls.length === 4, { what: 'the time of three units' });
     expect(calls).toHaveLength(begun);
     await app.get(FlowClient).resume(Pausing);
     await until(() => calls.length === 6, { what: 'all are handled' });

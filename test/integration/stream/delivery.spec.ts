@@ -94,6 +94,7 @@ describe('a delivery', () => {
     const delivery = await takeOne(taker);
     const end = performance.now() + 2_000;
     const fourAckWaits = (): boolean => {
+      expect(taker.deliveries).toHaveLength(1);
       delivery.extend();
       return performance.now() >= end;
     };
