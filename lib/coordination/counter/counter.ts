@@ -34,8 +34,8 @@ export class CounterParts implements KvReducer<CounterPart, bigint, PartKey> {
  * - {@link value} sums the parts up, each read from the leader, not at one moment: it has everything that was added before
  *   it was called, and some of what is added meanwhile.
  *
- * Not on the server's own counters (2.12), which would save nothing here and cannot tell a repetition: of an addition whose
- * reply is lost, nobody could say whether it counts.
+ * Not on the server's own counters (2.12): those tell a repetition by its message id, for the duplicate window only, while
+ * keys are remembered for 24 hours; and as additions share writes, they would save nothing here.
  */
 export class Counter {
   /** What this process adds to, so that its additions meet in one write. */
