@@ -7,13 +7,14 @@ import { KeySpace } from '../store/engine/store-key.js';
 import type { CoordinationRoom } from './coordination-room.js';
 import { firstAbort } from './first-abort.js';
 import { lazily } from './lazily.js';
+import { ObservedWaits } from './observed-waits.js';
 
 /** What one primitive keeps in its bucket. */
 export interface StateKind<R extends AnyKvReducer> {
   readonly kind: CoordinationKind;
   readonly name: string;
-  /** For errors: `WaitGroup "import"`. */
-  readonly what: string;
+  /** For errors and telemetry: `WaitGroup`. */
+  readonly title: string;
   readonly reducer: R;
   readonly schema: MessageSchema;
   /** After which a key that nobody changes is forgotten; `undefined`: never. */
@@ -29,10 +30,13 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   readonly what: string;
   /** The store, made when it is first needed. */
   readonly open: () => Promise<ObjectStore<R>>;
+  private readonly waits: ObservedWaits;
   private readonly closing = new AbortController();
 
-  constructor(room: CoordinationRoom, { kind, name, what, reducer, schema, ttlMs }: StateKind<R>) {
+  constructor(room: CoordinationRoom, { kind, name, title, reducer, schema, ttlMs }: StateKind<R>) {
+    const what = `${title} "${name}"`;
     this.what = what;
+    this.waits = new ObservedWaits(room.environment, title, name);
     const bucket = coordinationBucket(kind, name);
     const description = `${what} of nestjs-jetstream-flow`;
     const options = { bucket, schema, description, remember: REMEMBER, ...(ttlMs !== undefined && { ttl: ttlMs }) };
@@ -53,7 +57,11 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
    *
    * @throws CancelledError when `signal` aborts, ConnectionError when this is closed.
    */
-  async waitUntil(
+  waitUntil(key: string, isDone: (state: StateOf<R> | undefined) => boolean, signal?: AbortSignal): Promise<void> {
+    return this.waits.observe(key, () => this.watchUntil(key, isDone, signal));
+  }
+
+  private async watchUntil(
     key: string,
     isDone: (state: StateOf<R> | undefined) => boolean,
     signal?: AbortSignal,

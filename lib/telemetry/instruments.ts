@@ -27,6 +27,7 @@ export interface Instruments {
   readonly lockWait: Histogram;
   readonly lockHold: Histogram;
   readonly lockLosses: Counter;
+  readonly coordinationWait: Histogram;
 }
 
 // From half a millisecond, about one round trip to a near server, to the minutes that a handler may take.
@@ -137,11 +138,18 @@ function makeInstruments(meter: Meter): Instruments {
       description: 'Units that rate limiters took ahead.',
       unit: '{unit}',
     }),
-    lockWait: meter.createHistogram('flow.lock.wait', seconds('Time from asking for a lease to having it.')),
+    lockWait: meter.createHistogram(
+      'flow.lock.wait',
+      seconds('Time from asking for a lease to the answer, by outcome.'),
+    ),
     lockHold: meter.createHistogram('flow.lock.hold', seconds('Time from having a lease to its end.')),
     lockLosses: meter.createCounter('flow.lock.lost', {
       description: 'Leases that ended before their holder gave them back.',
       unit: '{lease}',
     }),
+    coordinationWait: meter.createHistogram(
+      'flow.coordination.wait',
+      seconds('Time that wait groups, latches and barriers were waited for, by outcome.'),
+    ),
   };
 }

@@ -7,6 +7,7 @@ import { PendingSums } from './pending-sum.js';
 import { RateLimitMeter } from './rate-limit-meter.js';
 import { StepMeter } from './step-meter.js';
 import { StoreMeter } from './store-meter.js';
+import { WaitMeter } from './wait-meter.js';
 
 /**
  * Metrics of the library, one instance per module. With no meter provider registered, measuring costs a few
@@ -53,6 +54,11 @@ export class FlowMeter {
     return this.keep(new LockMeter(this.source, { [Attribute.lockKind]: kind, [Attribute.lockName]: name }));
   }
 
+  /** Meter of the waits at one wait group, latch or barrier. @param kind `WaitGroup`, `Barrier` … */
+  wait(kind: string, name: string): WaitMeter {
+    return new WaitMeter(this.source, { [Attribute.waitKind]: kind, [Attribute.waitName]: name });
+  }
+
   /** Counts a change of the connection named `connection` to `status`. */
   connectionStatus(connection: string, status: string): void {
     this.source.get();
@@ -80,4 +86,4 @@ export class FlowMeter {
   }
 }
 
-export type { LockMeter, PublishMeter, RateLimitMeter, StepMeter, StoreMeter };
+export type { LockMeter, PublishMeter, RateLimitMeter, StepMeter, StoreMeter, WaitMeter };

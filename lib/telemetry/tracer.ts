@@ -55,6 +55,14 @@ export interface LockTarget {
   readonly fencingToken?: number;
 }
 
+/** What others are waited for at. */
+export interface WaitTarget {
+  /** `WaitGroup`, `Barrier` … */
+  readonly kind: string;
+  readonly name: string;
+  readonly key: string;
+}
+
 /** Work done inside a span. `span` is `undefined` when nothing traces. */
 export type Traced<T> = (span: Span | undefined) => Promise<T>;
 
@@ -137,19 +145,36 @@ export class FlowTracer {
   lock<T>(operation: 'acquire' | 'hold', target: LockTarget, fn: Traced<T>): Promise<T> {
     const tracer = this.activeTracer();
     if (tracer === undefined) return fn(undefined);
-    const parent = context.active();
-    const span = tracer.startSpan(
-      `${operation} ${target.kind} ${target.name}`,
-      { kind: SpanKind.INTERNAL, attributes: lockAttributes(target) },
-      parent,
-    );
-    return runInside(trace.setSpan(parent, span), span, fn);
+    const span = startInternal(tracer, `${operation} ${target.kind} ${target.name}`, lockAttributes(target));
+    return runInside(trace.setSpan(context.active(), span), span, fn);
+  }
+
+  /**
+   * Internal span `hold <kind> <name>` of a lease that somebody else gives back: end it with the lease. It is active nowhere, since
+   * nobody knows what is done under the lease. `undefined` when nothing traces.
+   */
+  startHold(target: LockTarget): Span | undefined {
+    const tracer = this.activeTracer();
+    if (tracer === undefined) return undefined;
+    return startInternal(tracer, `hold ${target.kind} ${target.name}`, lockAttributes(target));
+  }
+
+  /** Internal span `wait <kind> <name>` around the wait for others. */
+  wait<T>(target: WaitTarget, fn: Traced<T>): Promise<T> {
+    const tracer = this.activeTracer();
+    if (tracer === undefined) return fn(undefined);
+    const span = startInternal(tracer, `wait ${target.kind} ${target.name}`, waitAttributes(target));
+    return runInside(trace.setSpan(context.active(), span), span, fn);
   }
 
   /** The SDK's tracer; `undefined` as long as none is registered, so that no attributes are put together for nothing. */
   private activeTracer(): Tracer | undefined {
     return (this.tracer ??= registeredTracer(this.provider));
   }
+}
+
+function startInternal(tracer: Tracer, name: string, attributes: Attributes): Span {
+  return tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes }, context.active());
 }
 
 function runInside<T>(inside: Context, span: Span, fn: Traced<T>): Promise<T> {
@@ -239,4 +264,8 @@ function lockAttributes({ kind, name, key, fencingToken }: LockTarget): Attribut
     [Attribute.lockKey]: key,
     [Attribute.fencingToken]: fencingToken,
   };
+}
+
+function waitAttributes({ kind, name, key }: WaitTarget): Attributes {
+  return { [Attribute.waitKind]: kind, [Attribute.waitName]: name, [Attribute.waitKey]: key };
 }

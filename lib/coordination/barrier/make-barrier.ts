@@ -7,11 +7,11 @@ import { resolveBarrier, type BarrierOptions } from './barrier.options.js';
 /** A barrier of this process. */
 export function makeBarrier(room: CoordinationRoom, options: BarrierOptions): Barrier {
   const { name, parties, ttl: ttlMs } = resolveBarrier(options);
-  const what = `Barrier "${name}"`;
+  const title = 'Barrier';
   const reducer = new Barriers();
   return new Barrier(
     name,
     parties,
-    new StateRoom(room, { kind: 'barrier', name, what, reducer, schema: BarrierStateSchema, ttlMs }),
+    new StateRoom(room, { kind: 'barrier', name, title, reducer, schema: BarrierStateSchema, ttlMs }),
   );
 }

@@ -10,7 +10,7 @@ export function makeCounter(room: CoordinationRoom, options: CounterOptions): Co
   const state = new StateRoom(room, {
     kind: 'counter',
     name,
-    what: `Counter "${name}"`,
+    title: 'Counter',
     reducer: new CounterParts(),
     schema: CounterPartSchema,
     ttlMs: undefined,

@@ -112,7 +112,7 @@ export class LeaderElection {
   private async run(): Promise<void> {
     while (!this.isOver()) {
       try {
-        await this.serve(await this.leases.acquire(OFFICE, false, { signal: this.closing.signal }));
+        await this.serve(await this.leases.acquireSometime(OFFICE, this.closing.signal));
       } catch (error) {
         if (this.isOver()) break;
         this.log.warn(`LeaderElection "${this.name}": this process cannot stand for now: ${describeThrown(error)}`);

@@ -10,7 +10,7 @@ export function makeIdGenerator(room: CoordinationRoom, options: IdGeneratorOpti
   const state = new StateRoom(room, {
     kind: 'ids',
     name,
-    what: `IdGenerator "${name}"`,
+    title: 'IdGenerator',
     reducer: new IdRanges(start),
     schema: IdRangeSchema,
     ttlMs: undefined,

@@ -7,10 +7,10 @@ import { resolveLatch, type CountDownLatchOptions } from './latch.options.js';
 /** A latch of this process. */
 export function makeLatch(room: CoordinationRoom, options: CountDownLatchOptions): CountDownLatch {
   const { name, ttl: ttlMs } = resolveLatch(options);
-  const what = `CountDownLatch "${name}"`;
+  const title = 'CountDownLatch';
   const reducer = new LatchCounts();
   return new CountDownLatch(
     name,
-    new StateRoom(room, { kind: 'latch', name, what, reducer, schema: LatchCountSchema, ttlMs }),
+    new StateRoom(room, { kind: 'latch', name, title, reducer, schema: LatchCountSchema, ttlMs }),
   );
 }

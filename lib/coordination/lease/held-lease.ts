@@ -26,6 +26,9 @@ export interface HeldLeaseParts {
   onEnd(outcome: 'released' | 'lost'): void;
 }
 
+/** Told that a lease is over; with why when it was lost. */
+export type EndListener = (lostBy: LockLostError | undefined) => void;
+
 /** After a renewal that failed, the next one follows after this at the latest. */
 const RETRY_MS = 1_000;
 /** A timer of Node that is longer fires at once. */
@@ -43,6 +46,7 @@ export class HeldLease implements Lease {
   private warned = false;
   private ended = false;
   private lostBy: LockLostError | undefined;
+  private endListener: EndListener | undefined;
   private releasing: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -94,9 +98,18 @@ export class HeldLease implements Lease {
 
   /** It is not ours any more, or is not to be. */
   lose(reason: string): void {
-    if (!this.end('lost')) return;
-    this.lostBy = this.lostError(reason);
-    this.abort?.abort(this.lostBy);
+    this.endBy('lost', reason);
+  }
+
+  /** Its holder is to do nothing under it any more, and gives it back when that is so. */
+  forfeit(reason: string): void {
+    this.endBy('released', reason);
+  }
+
+  /** Has `listener` told when it is over, at once if it is. One is told. */
+  onEnd(listener: EndListener): void {
+    this.endListener = listener;
+    if (this.ended) listener(this.lostBy);
   }
 
   /** @throws LockLostError when it is lost. */
@@ -125,12 +138,20 @@ export class HeldLease implements Lease {
     }
   }
 
-  private end(outcome: 'released' | 'lost'): boolean {
+  private endBy(outcome: 'released' | 'lost', reason: string): void {
+    const error = this.lostError(reason);
+    if (!this.end(outcome, outcome === 'lost' ? error : undefined)) return;
+    this.lostBy = error;
+    this.abort?.abort(error);
+  }
+
+  private end(outcome: 'released' | 'lost', lostBy?: LockLostError): boolean {
     if (this.ended) return false;
     this.ended = true;
     clearTimeout(this.timer);
     this.renewal?.abort();
     this.parts.onEnd(outcome);
+    this.endListener?.(lostBy);
     return true;
   }
 

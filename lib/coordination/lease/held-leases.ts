@@ -38,12 +38,11 @@ export class HeldLeases {
   }
 
   /** Takes what was given to a request. @returns `undefined` when it has expired by now. */
-  take({ id, since, options: { ttlMs } }: LeaseRequest, grant: Grant): HeldLease | undefined {
+  take({ id, options: { ttlMs } }: LeaseRequest, grant: Grant): HeldLease | undefined {
     const { meter, of, limits, log } = this.parts;
     const validUntil = this.validUntil(grant, ttlMs);
     const now = performance.now();
     if (validUntil <= now) return undefined;
-    meter.waited(now - since);
     const lease = new HeldLease({
       key: of.key,
       what: of.what,

@@ -43,8 +43,6 @@ export class LeaseRequest {
   id: string;
   /** Revision at which it stood in the stored line; `undefined` while it is not known to. */
   placedAt: number | undefined;
-  /** Performance clock. */
-  readonly since = performance.now();
   /** The server was asked for it. */
   entering = false;
   settled = false;

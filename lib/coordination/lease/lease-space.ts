@@ -1,6 +1,8 @@
 import { toMilliseconds } from '../../common/duration.js';
-import { ConfigurationError, ConnectionError } from '../../common/errors.js';
-import type { FlowTracer, LockTarget } from '../../telemetry/tracer.js';
+import { CancelledError, ConfigurationError, ConnectionError } from '../../common/errors.js';
+import { Attribute } from '../../telemetry/attributes.js';
+import type { LockOutcome } from '../../telemetry/lock-meter.js';
+import { recordError, type FlowTracer, type LockTarget } from '../../telemetry/tracer.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { LockTimeoutError } from '../../common/lock-errors.js';
 import { storedKey } from '../stored-key.js';
@@ -32,14 +34,21 @@ export class LeaseSpace {
   }
 
   /** Waits for a lease, for as long as the options say. */
-  acquire(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
-    const { tracer, target } = this.parts;
-    return tracer.lock('acquire', { ...target, key }, () => this.wait(key, shared, options));
+  async acquire(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
+    return this.traced(await this.take(key, shared, options));
   }
 
   /** A lease if there is one to have now. */
   async tryAcquire(key: string, shared: boolean, options: Omit<AcquireOptions, 'wait'>): Promise<Lease | undefined> {
-    return this.of(key).tryAcquire({ ...this.request(key, shared, options), waitMs: undefined });
+    const ask = (): Promise<HeldLease | undefined> =>
+      this.of(key).tryAcquire({ ...this.request(key, shared, options), waitMs: undefined });
+    const lease = await this.tracedWait(key, ask);
+    return lease === undefined ? undefined : this.traced(lease);
+  }
+
+  /** Waits for a lease for as long as it takes, which may be for as long as the process lives: so there is no span of the wait. */
+  async acquireSometime(key: string, signal: AbortSignal): Promise<HeldLease> {
+    return this.traced(await this.timed(() => this.wait(key, false, { signal })));
   }
 
   /** Calls `fn` with a lease, and gives it back. */
@@ -49,13 +58,13 @@ export class LeaseSpace {
     fn: (lease: Lease) => T | Promise<T>,
     options: AcquireOptions,
   ): Promise<Awaited<T>> {
-    const lease = await this.acquire(key, shared, options);
+    const lease = await this.take(key, shared, options);
     try {
-      const { tracer, target } = this.parts;
-      const { fencingToken } = lease;
-      const result = await tracer.lock('hold', { ...target, key, fencingToken }, async () => fn(lease));
-      lease.assertHeld();
-      return result;
+      return await this.parts.tracer.lock('hold', this.targetOf(lease), async () => {
+        const result = await fn(lease);
+        lease.assertHeld();
+        return result;
+      });
     } finally {
       await this.giveBack(lease);
     }
@@ -63,7 +72,7 @@ export class LeaseSpace {
 
   /** Ends a lease of this space for its holder, before it is released: its signal aborts. */
   forfeit(lease: Lease, reason: string): void {
-    if (lease instanceof HeldLease) lease.lose(reason);
+    if (lease instanceof HeldLease) lease.forfeit(reason);
   }
 
   /** Makes sure that the server has what leases are kept in. */
@@ -75,6 +84,51 @@ export class LeaseSpace {
   async close(): Promise<void> {
     this.closed = true;
     await Promise.all([...this.keys.values()].map((leases) => leases.close(this.closedError())));
+  }
+
+  private take(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
+    return this.tracedWait(key, () => this.wait(key, shared, options));
+  }
+
+  private tracedWait<T extends HeldLease | undefined>(key: string, ask: () => Promise<T>): Promise<T> {
+    const { tracer, target } = this.parts;
+    return tracer.lock('acquire', { ...target, key }, (span) =>
+      this.timed(ask, (outcome) => span?.setAttribute(Attribute.lockOutcome, outcome)),
+    );
+  }
+
+  private async timed<T extends HeldLease | undefined>(
+    ask: () => Promise<T>,
+    tell?: (outcome: LockOutcome) => void,
+  ): Promise<T> {
+    const since = performance.now();
+    let outcome: LockOutcome = 'failed';
+    try {
+      const lease = await ask();
+      outcome = lease === undefined ? 'denied' : 'granted';
+      return lease;
+    } catch (error) {
+      outcome = outcomeOf(error);
+      throw error;
+    } finally {
+      this.parts.meter.waited(performance.now() - since, outcome);
+      tell?.(outcome);
+    }
+  }
+
+  /** A lease that others give back, with its span. */
+  private traced(lease: HeldLease): HeldLease {
+    const span = this.parts.tracer.startHold(this.targetOf(lease));
+    if (span === undefined) return lease;
+    lease.onEnd((lostBy) => {
+      if (lostBy !== undefined) recordError(span, lostBy);
+      span.end();
+    });
+    return lease;
+  }
+
+  private targetOf({ key, fencingToken }: Lease): LockTarget {
+    return { ...this.parts.target, key, fencingToken };
   }
 
   private async wait(key: string, shared: boolean, options: AcquireOptions): Promise<HeldLease> {
@@ -139,4 +193,9 @@ export class LeaseSpace {
   private closedError(): ConnectionError {
     return new ConnectionError(`${this.parts.what} is closed.`);
   }
+}
+
+function outcomeOf(error: unknown): LockOutcome {
+  if (error instanceof LockTimeoutError) return 'timed-out';
+  return error instanceof CancelledError ? 'cancelled' : 'failed';
 }

@@ -7,10 +7,10 @@ import { resolveWaitGroup, type WaitGroupOptions } from './wait-group.options.js
 /** A wait group of this process. */
 export function makeWaitGroup(room: CoordinationRoom, options: WaitGroupOptions): WaitGroup {
   const { name, ttl: ttlMs } = resolveWaitGroup(options);
-  const what = `WaitGroup "${name}"`;
+  const title = 'WaitGroup';
   const reducer = new WaitGroupCounts();
   return new WaitGroup(
     name,
-    new StateRoom(room, { kind: 'waitgroup', name, what, reducer, schema: WaitGroupCountSchema, ttlMs }),
+    new StateRoom(room, { kind: 'waitgroup', name, title, reducer, schema: WaitGroupCountSchema, ttlMs }),
   );
 }

@@ -69,6 +69,27 @@ describe('README.md', () => {
     expect(classes.filter((name) => !readme.includes(`| \`${name}\``))).toEqual([]);
   });
 
+  it('names every metric, and every span of coordination', () => {
+    const metrics = Array.from(
+      readFileSync('lib/telemetry/instruments.ts', 'utf8').matchAll(
+        /create(?:Histogram|Counter|UpDownCounter)\(\s*'([\w.]+)'/g,
+      ),
+      ([, name = '']) => `\`${name}\``,
+    );
+    expect(metrics.length).toBeGreaterThan(10);
+    const spans = [
+      'acquire Mutex',
+      'acquire Semaphore',
+      'hold Mutex',
+      'hold LeaderElection',
+      'wait WaitGroup',
+      'wait Barrier',
+    ];
+    const names = [...metrics, ...spans.map((name) => `\`${name} <name>\``)];
+    const rows = readme.split('\n').filter((line) => line.startsWith('| `'));
+    expect(names.filter((name) => !rows.some((row) => row.includes(name)))).toEqual([]);
+  });
+
   it('says from which server version on a killed server loses nothing', () => {
     const stated = /Lowest server version for that: \*\*(\d+\.\d+\.\d+)\*\*/.exec(readme)?.[1] ?? '0.0.0';
     expect(new ServerCapabilities(stated).keepsConsumersOverCrash).toBe(true);
