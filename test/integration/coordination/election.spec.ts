@@ -16,6 +16,7 @@ import { startFlowApp, type FlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { until } from '../../support/until.js';
 import type { CandidateMessage } from './support/election-candidate.js';
+import { TableHistory } from './support/table-history.js';
 import { ToldProcess } from './support/told-process.js';
 
 const at = useFlowServer();
@@ -66,6 +67,7 @@ describe('an election', () => {
     const start = (): Promise<ToldProcess<CandidateMessage>> => ToldProcess.start(script, [server.url, '1500']);
     await using first = await start();
     const { token } = await first.told('leads');
+    await using history = await TableHistory.follow(server.url, 'flow_election_test', 'leader');
     await using second = await start();
     await using third = await start();
     await first.kill();
@@ -75,6 +77,7 @@ describe('an election', () => {
       timeoutMs: 60_000,
     });
     expect(next.last?.token).toBeGreaterThan(token!);
+    await history.expectTakeover();
     expect(others.filter(({ last }) => last?.type === 'leads')).toEqual([next]);
   });
 
