@@ -3,6 +3,7 @@ import { ConfigurationError, fixed, flow, FlowClient, FlowStep, json, type FlowC
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { ProgressSigns } from '../../support/progress-signs.js';
+import { gate } from '../../support/gate.js';
 import { until } from '../../support/until.js';
 
 interface Job {
@@ -13,6 +14,8 @@ const JobSchema = json<Job>('Job');
 const Steady = flow('steady', { input: JobSchema });
 const PerCustomer = flow('per-customer', { input: JobSchema });
 const Stalled = flow('stalled', { input: JobSchema });
+const Shared = flow('shared', { input: JobSchema });
+const SharedByKey = flow('shared-by-key', { input: JobSchema });
 const Failing = flow('failing', { input: JobSchema });
 const Broken = flow('broken', { input: JobSchema });
 
@@ -82,6 +85,31 @@ class BrokenKeySteps extends Recorder {
   }
 }
 
+/** Has nobody go on before each application has had a call: neither can use up what both have. */
+const together = gate();
+
+class SharedSteps extends Recorder {
+  @FlowStep({ flow: Shared, rate: { limit: 6, window: '1h' }, concurrency: 2 })
+  async work(_job: Job, ctx: FlowContext) {
+    this.record(ctx);
+    await together.opened;
+  }
+}
+
+const togetherByKey = gate();
+
+class SharedByKeySteps extends Recorder {
+  @FlowStep({
+    flow: SharedByKey,
+    rate: { limit: 3, window: '1h', key: ({ customer }: Job) => customer, waiting: 20 },
+    concurrency: 2,
+  })
+  async work(_job: Job, ctx: FlowContext) {
+    this.record(ctx);
+    await togetherByKey.opened;
+  }
+}
+
 const byTime = (a: Call, b: Call): number => a.at - b.at;
 
 describe('the rate of a step', () => {
@@ -105,6 +133,30 @@ describe('the rate of a step', () => {
     expect(calls().map(({ attempt }) => attempt)).toEqual(Array.from({ length: 30 }, () => 1));
     expect(await redelivered('steady')).toBe(0);
     for (const app of [one, other]) expect(app.get(SteadySteps).calls.length).toBeGreaterThan(3);
+  });
+
+  it.each([
+    ['as a whole', Shared, SharedSteps, together, ['a'], 6],
+    ['by key', SharedByKey, SharedByKeySteps, togetherByKey, ['a', 'b'], 3],
+  ] as const)('is one for all instances, %s', async (_what, contract, Steps, bothCalled, customers, limit) => {
+    const apps = await Promise.all([startFlowApp(nats.url, [Steps]), startFlowApp(nats.url, [Steps])]);
+    const client = apps[0].get(FlowClient);
+    for (let index = 0; index < 14; index++)
+      for (const customer of customers) await client.start(contract, { customer }, { runId: `${customer}${index}` });
+    const steps = apps.map((app) => app.get<Recorder>(Steps));
+    await until(() => steps.every(({ calls }) => calls.length > 0), { what: 'each instance to have a call' });
+    bothCalled.open();
+    const called = (): string[] => steps.flatMap(({ calls }) => calls.map(({ runId }) => runId.charAt(0))).sort();
+    const most = customers.length * limit;
+    await until(() => called().length >= most, { what: 'the rate to be used up' });
+    // What is left: as much as there is room for waits in the instances. All of it has been asked for.
+    const room = customers.length === 1 ? 4 : customers.length * 14 - most;
+    const waiting = async (): Promise<number> =>
+      (await nats.streams.manager.consumers.info(`FLOW_${contract.name}`, 'start')).num_ack_pending;
+    await until(async () => (await waiting()) === room, { what: 'the others to wait' });
+    // This ends what is under way.
+    await Promise.all(apps.map((app) => app.close()));
+    expect(called()).toEqual(customers.flatMap((customer) => Array.from({ length: limit }, () => customer)));
   });
 
   it('of a key lets the messages of other keys pass', async () => {
