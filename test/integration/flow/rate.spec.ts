@@ -16,6 +16,7 @@ const PerCustomer = flow('per-customer', { input: JobSchema });
 const Stalled = flow('stalled', { input: JobSchema });
 const Shared = flow('shared', { input: JobSchema });
 const SharedByKey = flow('shared-by-key', { input: JobSchema });
+const Probe = flow('probe', { input: JobSchema });
 const Failing = flow('failing', { input: JobSchema });
 const Broken = flow('broken', { input: JobSchema });
 
@@ -110,6 +111,14 @@ class SharedByKeySteps extends Recorder {
   }
 }
 
+/** A step without a rate. */
+class ProbeSteps extends Recorder {
+  @FlowStep({ flow: Probe })
+  work(_job: Job, ctx: FlowContext) {
+    this.record(ctx);
+  }
+}
+
 const byTime = (a: Call, b: Call): number => a.at - b.at;
 
 describe('the rate of a step', () => {
@@ -139,22 +148,26 @@ describe('the rate of a step', () => {
     ['as a whole', Shared, SharedSteps, together, ['a'], 6],
     ['by key', SharedByKey, SharedByKeySteps, togetherByKey, ['a', 'b'], 3],
   ] as const)('is one for all instances, %s', async (_what, contract, Steps, bothCalled, customers, limit) => {
-    const apps = await Promise.all([startFlowApp(nats.url, [Steps]), startFlowApp(nats.url, [Steps])]);
-    const client = apps[0].get(FlowClient);
-    for (let index = 0; index < 14; index++)
-      for (const customer of customers) await client.start(contract, { customer }, { runId: `${customer}${index}` });
+    const apps = await Promise.all([0, 1].map(() => startFlowApp(nats.url, [Steps, ProbeSteps])));
+    const client = apps[0]!.get(FlowClient);
+    // Not in turns: each instance would get one customer's.
+    for (const customer of customers)
+      for (let index = 0; index < 14; index++)
+        await client.start(contract, { customer }, { runId: `${customer}${index}` });
     const steps = apps.map((app) => app.get<Recorder>(Steps));
     await until(() => steps.every(({ calls }) => calls.length > 0), { what: 'each instance to have a call' });
     bothCalled.open();
     const called = (): string[] => steps.flatMap(({ calls }) => calls.map(({ runId }) => runId.charAt(0))).sort();
     const most = customers.length * limit;
     await until(() => called().length >= most, { what: 'the rate to be used up' });
-    // What is left: as much as there is room for waits in the instances. All of it has been asked for.
+    // As much as there is room for in the instances.
     const room = customers.length === 1 ? 4 : customers.length * 14 - most;
     const waiting = async (): Promise<number> =>
       (await nats.streams.manager.consumers.info(`FLOW_${contract.name}`, 'start')).num_ack_pending;
     await until(async () => (await waiting()) === room, { what: 'the others to wait' });
-    // This ends what is under way.
+    // Whoever is allowed to has begun by the time that each instance has handled many messages that came later.
+    const probes = apps.map((app) => app.get(ProbeSteps).calls);
+    while (probes.some((calls) => calls.length < 10)) await (await client.start(Probe, { customer: 'p' })).result();
     await Promise.all(apps.map((app) => app.close()));
     expect(called()).toEqual(customers.flatMap((customer) => Array.from({ length: limit }, () => customer)));
   });
