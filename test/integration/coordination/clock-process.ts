@@ -1,6 +1,6 @@
 /**
  * A process whose wall clock is wrong. Arguments: server URL, skew in milliseconds. Prints, for each line it is sent, what
- * the server's clock is to it.
+ * the server's clock is to it, and by how much that may be off.
  */
 import { createInterface } from 'node:readline';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
@@ -12,7 +12,8 @@ const [url = '', skew = '0'] = process.argv.slice(2);
 skewClock(Number(skew));
 const connection = await FlowConnection.connect({ servers: url }, silentLog);
 const clock = await ServerClock.start(connection, { mode: 'auto', log: silentLog });
-const say = (): void => void process.stdout.write(`${JSON.stringify({ now: clock.now(), wall: Date.now() })}\n`);
+const say = (): void =>
+  void process.stdout.write(`${JSON.stringify({ now: clock.now(), errorMs: clock.errorMs, wall: Date.now() })}\n`);
 say();
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'now') say();

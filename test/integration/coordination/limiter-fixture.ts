@@ -1,4 +1,5 @@
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
+import type { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
 import { CoordinationRoom } from '../../../lib/coordination/coordination-room.js';
 import { makeRateLimiter } from '../../../lib/coordination/rate-limiter/make-rate-limiter.js';
 import type { RateLimiter } from '../../../lib/coordination/rate-limiter/rate-limiter.js';
@@ -13,7 +14,7 @@ export async function openLimiter(
   url: string,
   options: RateLimiterOptions,
   log: Log = silentLog,
-): Promise<{ limiter: RateLimiter; connection: FlowConnection } & AsyncDisposable> {
+): Promise<{ limiter: RateLimiter; connection: FlowConnection; clock: ServerClock } & AsyncDisposable> {
   const connection = await FlowConnection.connect({ servers: url, reconnectWait: '50ms' }, silentLog);
   const room = new CoordinationRoom({
     connection,
@@ -28,6 +29,7 @@ export async function openLimiter(
   return {
     limiter,
     connection,
+    clock: await room.clock(),
     async [Symbol.asyncDispose]() {
       await limiter.close();
       await room.close();

@@ -73,18 +73,22 @@ describe('8 processes with 2,000 requests at once against a limit of 100', { tim
   });
 
   it.each(['gcra', 'fixed-window', 'sliding-window', 'sliding-log'] as const)(
-    'get no more than 100 through, and most of them, with leases: %s',
+    'get no more than the limit through with leases, and what they leave of it is bounded: %s',
     async (algorithm) => {
+      const [limit, size, holdMs] = [1_000, 10, MINUTE_MS];
       const options = {
         name: `leased-${algorithm}`,
-        limit: LIMIT,
+        limit,
         window: '12h',
         algorithm,
         precision: 'leased',
+        lease: { size, hold: holdMs },
       } as const;
       const allowed = sum(await flood(at.url, options));
-      expect(allowed).toBeLessThanOrEqual(LIMIT);
-      expect(allowed).toBeGreaterThan(LIMIT / 2);
+      expect(allowed).toBeLessThanOrEqual(limit);
+      // What comes back while units are held is missing from a burst.
+      const heldBack = algorithm === 'gcra' ? Math.ceil((limit * holdMs) / (720 * MINUTE_MS)) : 0;
+      expect(allowed).toBeGreaterThanOrEqual(limit - heldBack - PROCESSES * 1.5 * size);
     },
   );
 
@@ -95,37 +99,59 @@ describe('8 processes with 2,000 requests at once against a limit of 100', { tim
   });
 });
 
+/** One unit that was used, between these times of the performance clock. */
+interface Use {
+  readonly from: number;
+  readonly to: number;
+}
+
 describe('at all times', () => {
   it.each([
     ['exact', 'gcra'],
     ['leased', 'gcra'],
     ['leased', 'sliding-log'],
   ] as const)('no window holds more than the limit: %s, %s', async (precision, algorithm) => {
-    const [limit, window] = [40, 400];
-    const options = { name: `always-${precision}-${algorithm}`, limit, window, algorithm, precision } as const;
+    const [limit, window] = [80, 800];
+    const name = `always-${precision}-${algorithm}`;
+    const options = { name, limit, window, algorithm, precision, timeout: '20s' } as const;
     await using one = await openLimiter(at.url, options);
     await using other = await openLimiter(at.url, options);
-    const uses: number[] = [];
+    const uses: Use[] = [];
+    const attempts: number[] = [];
     const end = performance.now() + 5 * window;
     const work = async ({ limiter }: typeof one): Promise<void> => {
       while (performance.now() < end) {
+        const from = performance.now();
+        attempts.push(from);
         const { allowed } = await limiter.consume('key');
-        if (allowed) uses.push(performance.now());
+        if (allowed) uses.push({ from, to: performance.now() });
         // Someone else's turn, also when nothing has to be asked for.
         else await new Promise(setImmediate);
       }
     };
-    await Promise.all([work(one), work(other)]);
-    // Uses are seen here a round trip after they were decided.
-    const slack = 20;
-    for (const [index, from] of uses.entries()) {
-      for (const to of uses.slice(index + limit)) {
-        const used = uses.filter((use) => use >= from && use <= to).length;
-        const most = algorithm === 'gcra' ? limit + ((to - from + slack) * limit) / window : limit;
-        if (algorithm === 'gcra' || to - from < window - slack) expect(used).toBeLessThanOrEqual(most);
-      }
+    // As many as it takes for the limit to be what holds them back, also when round trips are slow.
+    await Promise.all([one, other].flatMap((limiter) => Array.from({ length: 8 }, () => work(limiter))));
+    // What two processes' views of the server's clock may differ by, and fractions of milliseconds.
+    const slack = one.clock.errorMs + other.clock.errorMs + 2;
+    uses.sort((a, b) => a.from - b.from);
+    for (const [index, { from }] of uses.entries()) {
+      // Those that certainly were in a span of time: each was at some time between the question and the answer.
+      const ends = uses.slice(index).map(({ to }) => to);
+      const tooMany = ends.sort((a, b) => a - b).filter((to, before) => {
+        const span = to - from + slack;
+        if (algorithm === 'gcra') return before + 1 > limit + (span * limit) / window;
+        return span < window && before + 1 > limit;
+      });
+      expect(tooMany).toEqual([]);
     }
-    // All the time something was used: the rate, less what leases hold back.
-    expect(uses.length).toBeGreaterThan(limit * 4);
+    // All the time something was used: the rate, less what leases hold back. When nobody asked, nobody got anything.
+    expect(uses.length).toBeGreaterThan((limit * 0.8 * timeOf(attempts)) / window);
   });
 });
+
+/** Milliseconds in which there was an attempt again and again, without the times in which this machine was elsewhere. */
+function timeOf(attempts: readonly number[]): number {
+  const sorted = attempts.toSorted((a, b) => a - b);
+  const pauses = sorted.slice(1).map((time, index) => time - (sorted[index] ?? time));
+  return sum(pauses.filter((pause) => pause < 20));
+}
