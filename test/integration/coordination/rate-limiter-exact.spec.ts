@@ -137,11 +137,13 @@ describe('at all times', () => {
     for (const [index, { from }] of uses.entries()) {
       // Those that certainly were in a span of time: each was at some time between the question and the answer.
       const ends = uses.slice(index).map(({ to }) => to);
-      const tooMany = ends.sort((a, b) => a - b).filter((to, before) => {
-        const span = to - from + slack;
-        if (algorithm === 'gcra') return before + 1 > limit + (span * limit) / window;
-        return span < window && before + 1 > limit;
-      });
+      const tooMany = ends
+        .sort((a, b) => a - b)
+        .filter((to, before) => {
+          const span = to - from + slack;
+          if (algorithm === 'gcra') return before + 1 > limit + (span * limit) / window;
+          return span < window && before + 1 > limit;
+        });
       expect(tooMany).toEqual([]);
     }
     // All the time something was used: the rate, less what leases hold back. When nobody asked, nobody got anything.
