@@ -81,6 +81,34 @@ describe('those of a process who stand behind its places in the line', () => {
   });
 });
 
+describe('a process that waits', () => {
+  it('asks nothing, however often the holder renews: it is told', async () => {
+    await using other = await openMutex({ name: 'quiet', ttl: '1s' });
+    await using one = await openMutex({ name: 'quiet', ttl: '1s' });
+    const bucket = 'flow_lock_quiet';
+    const lease = await other.mutex.acquire('k');
+    const waiting = one.mutex.acquire('k');
+    await until(async () => (await watches(bucket)) > 0, { what: 'the key to be followed' });
+    const renewals = async (count: number): Promise<void> => {
+      const from = await writes(bucket);
+      await until(async () => (await writes(bucket)) >= from + count, { what: `${count} renewals` });
+    };
+    // The watch has begun.
+    await renewals(2);
+    const began = performance.now();
+    const { outMsgs, inMsgs } = one.connection.nats.stats();
+    await renewals(6);
+    const sent = one.connection.nats.stats().outMsgs - outMsgs;
+    // Its place in the line is kept every 10 seconds, and the clock measured every 30: what comes of a very slow machine.
+    const slow = Math.floor((performance.now() - began) / 9_000);
+    expect(sent).toBeLessThanOrEqual(slow * 12);
+    await until(() => one.connection.nats.stats().inMsgs >= inMsgs + 6, { what: 'it to be told of the renewals' });
+    await lease.release();
+    await using next = await waiting;
+    expect(next.fencingToken).toBeGreaterThan(lease.fencingToken);
+  });
+});
+
 describe('a process that has got what it waited for', () => {
   it('follows the key no longer, also while it holds it', async () => {
     await using other = await openMutex({ name: 'followed' });
