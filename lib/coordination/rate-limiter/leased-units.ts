@@ -117,12 +117,24 @@ export class LeasedUnits {
   /** Takes batches until nobody waits. Never rejects. */
   private async refill(key: string, pool: Pool): Promise<void> {
     pool.refilling = true;
+    let { waiting } = pool;
     do {
-      const { waiting } = pool;
       pool.waiting = [];
       await this.refillFor(key, pool, waiting);
-    } while (pool.waiting.length > 0);
+      waiting = this.serve(pool);
+    } while (waiting.length > 0);
+    pool.waiting = [];
     pool.refilling = false;
+  }
+
+  /** Hands what is held to those who came while it was taken: for them no other batch is needed. @returns who got nothing. */
+  private serve(pool: Pool): Waiter[] {
+    const now = this.parts.now();
+    return pool.waiting.filter(({ cost, resolve }) => {
+      if (!pool.take(cost, now)) return true;
+      resolve(this.allowed(pool, pool.held, now, 'leased'));
+      return false;
+    });
   }
 
   private async refillFor(key: string, pool: Pool, waiting: readonly Waiter[]): Promise<void> {
