@@ -68,11 +68,19 @@ export interface KvObjectOptions<S extends MessageSchema = MessageSchema> {
   readonly cache?: { readonly entries?: number; readonly bytes?: number };
   /** Conflicts with other processes after which an operation gives up. @default no limit */
   readonly maxAttempts?: number;
-  /** Time after which an operation that writes gives up, queueing and attempts included. @default '30s' */
+  /**
+   * Time after which an operation gives up, queueing and attempts included: one that writes with an
+   * `OperationTimeoutError` or `OutcomeUnknownError`; a read, `status` and `deleteBucket`, which wait for a server that is
+   * away, with its `ConnectionError`. Watches and listings have 30 seconds of their own to start. @default '30s'
+   */
   readonly timeout?: Duration;
   /** Bounds of the random pause after a conflict with another process. @default '2ms', '250ms' */
   readonly retry?: { readonly initial?: Duration; readonly max?: Duration };
-  /** Operations that may wait in this process, all keys together; more are an `OverloadedError`. @default 50_000 */
+  /**
+   * Operations that may wait in this process, all keys together; more are an `OverloadedError`. Of one key no more than are
+   * still free may wait, so one alone has half of them at most (but 16 in any case, as long as there is room): a key that
+   * everybody changes leaves room for the others. @default 50_000
+   */
   readonly maxQueued?: number;
 }
 

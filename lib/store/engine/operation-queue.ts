@@ -9,6 +9,8 @@ import { hashIdempotencyKey } from './applied-keys.js';
 /** How often overdue operations are looked for: timeouts may come late by this much. */
 const SWEEP_MS = 100;
 const MAX_SPARE = 1_024;
+/** A key may have this many waiting whatever else waits, as long as there is room. */
+const LEAST_SHARE = 16;
 
 /** What a caller may say about one operation that writes. */
 export interface WriteOptions {
@@ -40,7 +42,7 @@ export interface OperationOptions extends WriteOptions {
 
 /** Bounds of a queue. */
 export interface QueueLimits {
-  /** Operations of all keys that may wait. */
+  /** Operations of all keys that may wait; a single key may not have more of them than are still free. */
   readonly maxQueued: number;
   readonly maxAttempts: number;
   readonly timeoutMs: number;
@@ -48,11 +50,19 @@ export interface QueueLimits {
   readonly entryTtl: boolean;
 }
 
+/** A key that has something to do. */
+interface Lane<State> {
+  readonly commits: KeyCommits<State>;
+  /** Operations of the key that are not settled yet. */
+  waiting: number;
+  readonly onSettled: () => void;
+}
+
 /** Takes the operations of all keys of a store to their commits, and bounds them in number and time. */
 export class OperationQueue<State> {
-  private readonly keys = new Map<string, KeyCommits<State>>();
+  private readonly lanes = new Map<string, Lane<State>>();
   /** To be used again: most keys have something to do for a millisecond only. */
-  private readonly spare: KeyCommits<State>[] = [];
+  private readonly spare: Lane<State>[] = [];
   private waiting = 0;
   private closed = false;
   private sweeper: NodeJS.Timeout | undefined;
@@ -73,7 +83,7 @@ export class OperationQueue<State> {
    * Runs one operation; see {@link PendingOperation} for how it ends.
    *
    * @param answer what the caller gets
-   * @throws OverloadedError when too many wait already, ConnectionError after {@link close}.
+   * @throws OverloadedError when too many wait already, of all keys or of this one; ConnectionError after {@link close}.
    */
   run<Answer>(
     name: string,
@@ -84,12 +94,11 @@ export class OperationQueue<State> {
   ): Promise<Answer> {
     const { bucket } = this.context;
     if (this.closed) throw new ConnectionError(`The store of bucket "${bucket}" is closed.`);
-    if (this.waiting >= this.limits.maxQueued) {
-      throw new OverloadedError(
-        `${this.waiting} operations wait in the store of bucket "${bucket}" (maxQueued). Await some before starting more, or raise the limit.`,
-      );
-    }
+    const present = this.lanes.get(key);
+    this.admit(key, present?.waiting ?? 0);
     const ttlMs = this.ttlOf(options.ttl);
+    const lane = present ?? this.spare.pop() ?? this.newLane();
+    lane.waiting += 1;
     this.count(1);
     const operation = new PendingOperation<State, Answer>(
       {
@@ -105,16 +114,21 @@ export class OperationQueue<State> {
         signal: options.signal,
         answer,
       },
-      this.onSettled,
+      lane.onSettled,
     );
-    if (!operation.settled) this.commitsOf(key).add(operation);
+    if (!operation.settled) {
+      if (present === undefined) this.open(key, lane);
+      lane.commits.add(operation);
+    } else if (present === undefined) {
+      this.spare.push(lane);
+    }
     return operation.promise;
   }
 
   /** Takes no more; resolves when what waits has ended. */
   async close(): Promise<void> {
     this.closed = true;
-    if (this.keys.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.lanes.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
   private ttlOf(ttl: Duration | undefined): number | undefined {
@@ -126,34 +140,57 @@ export class OperationQueue<State> {
     return ttlMs;
   }
 
-  private commitsOf(key: string): KeyCommits<State> {
-    let commits = this.keys.get(key);
-    if (commits === undefined) {
-      commits = this.spare.pop() ?? new KeyCommits(this.context, this.onIdle);
-      commits.take(key);
-      this.keys.set(key, commits);
-      this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
-    }
-    return commits;
+  /**
+   * A key gets at most as many places as are still free: alone half of all, two a third each, and so on. So one that
+   * everybody changes, or that does not get on, leaves room for the others, however many callers it has.
+   */
+  private admit(key: string, ofKey: number): void {
+    const { maxQueued } = this.limits;
+    const free = maxQueued - this.waiting;
+    if (free > 0 && (ofKey < free || ofKey < LEAST_SHARE)) return;
+    const where = `the store of bucket "${this.context.bucket}"`;
+    if (free <= 0)
+      throw new OverloadedError(
+        `${this.waiting} operations wait in ${where} (maxQueued). Await some before starting more, or raise the limit.`,
+      );
+    throw new OverloadedError(
+      `${ofKey} operations of "${key}" wait in ${where}, and the ${free} places that are free are left to other keys (maxQueued is ${maxQueued}). Await some before starting more, split the entry, or raise the limit.`,
+    );
   }
 
-  private readonly onIdle = (key: string, commits: KeyCommits<State>): void => {
-    this.keys.delete(key);
-    if (this.spare.length < MAX_SPARE) this.spare.push(commits);
-    if (this.keys.size > 0 || this.idle.length === 0) return;
+  private newLane(): Lane<State> {
+    const lane: Lane<State> = {
+      commits: new KeyCommits(this.context, (key) => this.onIdle(key, lane)),
+      waiting: 0,
+      onSettled: () => {
+        lane.waiting -= 1;
+        this.count(-1);
+      },
+    };
+    return lane;
+  }
+
+  private open(key: string, lane: Lane<State>): void {
+    lane.commits.take(key);
+    this.lanes.set(key, lane);
+    this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
+  }
+
+  private onIdle(key: string, lane: Lane<State>): void {
+    this.lanes.delete(key);
+    if (this.spare.length < MAX_SPARE) this.spare.push(lane);
+    if (this.lanes.size > 0 || this.idle.length === 0) return;
     for (const resolve of this.idle.splice(0)) resolve();
-  };
+  }
 
   private sweep(): void {
     const now = performance.now();
-    for (const commits of this.keys.values()) commits.expire(now);
+    for (const { commits } of this.lanes.values()) commits.expire(now);
     // Not stopped as soon as nothing waits: a busy store would make a new timer for every operation.
-    if (this.keys.size > 0) return;
+    if (this.lanes.size > 0) return;
     clearInterval(this.sweeper);
     this.sweeper = undefined;
   }
-
-  private readonly onSettled = (): void => this.count(-1);
 
   private count(by: number): void {
     this.waiting += by;
