@@ -1,3 +1,5 @@
+import { onAbort } from '../../common/abort-listeners.js';
+import { CancelledError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { askBucket, isPassing } from './bucket-request.js';
@@ -8,8 +10,9 @@ import type { StoredRevision } from './stored-entry.js';
 import { WatchSession, type WatchStart } from './watch-session.js';
 
 /** How long a watch that begins waits for a server that is away. */
-const PATIENCE_MS = 30_000;
-const RESTART_BACKOFF = { initialMs: 50, maxMs: 5_000 };
+export const WATCH_PATIENCE_MS = 30_000;
+/** Pauses between attempts to begin, or to go on. */
+export const WATCH_BACKOFF = { initialMs: 50, maxMs: 5_000 };
 
 /** With what a watch begins: the latest revision of every key, all that are kept, or only what comes from now on. */
 export type WatchFrom = 'last' | 'history' | 'new';
@@ -18,6 +21,10 @@ export interface BucketWatchOptions {
   /** Key pattern. */
   readonly pattern: string;
   readonly from: WatchFrom;
+  /** Gives up a start that is under way. A watch that has begun is ended by whoever has it. */
+  readonly signal?: AbortSignal;
+  /** For a watch of the history: what to wait for before more is fetched; `undefined`: nothing. */
+  readonly room?: () => Promise<void> | undefined;
   onRevision(key: string, revision: StoredRevision): void;
   /** What was there at the start has been passed on. Once. */
   onCaughtUp(): void;
@@ -63,7 +70,8 @@ export class BucketWatch {
   /**
    * Begins; when it resolves the server has the consumer. Waits for a server that is away.
    *
-   * @throws ConnectionError when it stays away for 30 seconds, JetStreamRequestError when it refuses.
+   * @throws ConnectionError when it stays away for 30 seconds, JetStreamRequestError when it refuses, CancelledError when
+   * `signal` aborts; each time nothing is left on the server.
    */
   static async start(
     connection: StoreConnection,
@@ -72,11 +80,17 @@ export class BucketWatch {
     log: Log,
   ): Promise<BucketWatch> {
     const watch = new BucketWatch(connection, layout, options, log);
+    const { signal, pattern } = options;
+    const unlisten = signal && onAbort(signal, () => watch.abort.abort());
     try {
       await watch.begin();
+      if (signal?.aborted === true)
+        throw new CancelledError(`The watch of "${pattern}" in bucket "${layout.bucket}"`, { cause: signal.reason });
     } catch (error) {
       await watch.stop();
       throw error;
+    } finally {
+      unlisten?.();
     }
     return watch;
   }
@@ -139,6 +153,7 @@ export class BucketWatch {
       start: this.startOf(),
       onRevision: (key, revision) => this.receive(key, revision),
       onIdle: () => this.aimLast(),
+      room: () => this.options.room?.(),
       onBroken: (reason) => this.restart(reason),
     });
     this.session = session;
@@ -200,7 +215,7 @@ export class BucketWatch {
   private async begin(): Promise<void> {
     const started = performance.now();
     const isHopeless = (error: unknown): boolean =>
-      !isPassing(error) || this.connection.status === 'closed' || performance.now() - started > PATIENCE_MS;
+      !isPassing(error) || this.connection.status === 'closed' || performance.now() - started > WATCH_PATIENCE_MS;
     const opening = this.reopen(isHopeless);
     // What breaks until then is mended by the same loop. Its error is the caller's.
     this.restarting = opening.then(doNothing, doNothing).finally(() => (this.restarting = undefined));
@@ -218,10 +233,10 @@ export class BucketWatch {
   }
 
   private async reopen(isHopeless: (error: unknown) => boolean): Promise<void> {
-    const pause = fullJitter(RESTART_BACKOFF, this.abort.signal);
+    const pause = fullJitter(WATCH_BACKOFF, this.abort.signal);
     let warned = false;
     this.isBroken = true;
-    while (this.isBroken && !this.stopped) {
+    while (this.isBroken && !this.abort.signal.aborted) {
       // Whatever breaks from here on needs another round.
       this.isBroken = false;
       try {

@@ -1,26 +1,38 @@
-/** Events waiting beyond this number are thinned out: only the newest of each key is kept. */
-const THIN_FROM = 1_024;
+/** From this number of waiting events on a consumer is far behind. */
+const MANY = 1_024;
 
 interface Item<T> {
   readonly key: string | undefined;
   readonly value: T;
 }
 
+/** What becomes of events that wait for a consumer that is far behind. */
+export interface EventQueueOptions {
+  /**
+   * `true`: an older event of a key gives way to a newer one, so that the length is bounded by the number of keys.
+   * `false`: all stay, and the producer has to wait, see {@link EventQueue.room}.
+   */
+  readonly thins: boolean;
+}
+
 /**
- * Holds what a producer gives until a consumer takes it. Its length is bounded by the number of keys: when the consumer
- * is far behind, an older event of a key gives way to a newer one, and events without a key always stay.
+ * Holds what a producer gives until a consumer takes it. Events without a key always stay, and nothing is moved over
+ * them: what was given before one gives way only to what was given before it too.
  */
 export class EventQueue<T> {
   private items: Item<T>[] = [];
   private head = 0;
-  private thinAt = THIN_FROM;
+  private thinAt = MANY;
   private ended: { readonly error: Error | undefined } | undefined;
   private wake: (() => void) | undefined;
+  private producers: (() => void)[] = [];
+
+  constructor(private readonly options: EventQueueOptions) {}
 
   push(key: string | undefined, value: T): void {
     if (this.ended !== undefined) return;
     this.items.push({ key, value });
-    if (this.items.length - this.head >= this.thinAt) this.thin();
+    if (this.options.thins && this.waiting >= this.thinAt) this.thin();
     this.wake?.();
   }
 
@@ -28,13 +40,21 @@ export class EventQueue<T> {
   end(error?: Error): void {
     this.ended ??= { error };
     this.wake?.();
+    this.goOn();
   }
 
   /** Throws away what waits. */
   clear(): void {
     this.items = [];
     this.head = 0;
-    this.thinAt = THIN_FROM;
+    this.thinAt = MANY;
+    this.goOn();
+  }
+
+  /** Resolves when there is room for more; `undefined` when there is. What is pushed without room waits all the same. */
+  room(): Promise<void> | undefined {
+    if (this.waiting < MANY || this.ended !== undefined) return undefined;
+    return new Promise((resolve) => this.producers.push(resolve));
   }
 
   /** The next event; `undefined` at the end. One call at a time. @throws the error given to {@link end}. */
@@ -44,6 +64,8 @@ export class EventQueue<T> {
       if (item !== undefined) {
         this.head += 1;
         if (this.head === this.items.length) this.clear();
+        else if (this.head >= MANY && this.head * 2 >= this.items.length) this.compact();
+        if (this.producers.length > 0 && this.waiting <= MANY / 2) this.goOn();
         return item.value;
       }
       if (this.ended?.error !== undefined) throw this.ended.error;
@@ -53,12 +75,32 @@ export class EventQueue<T> {
     }
   }
 
-  private thin(): void {
-    const newest = new Map<string, Item<T>>();
-    const waiting = this.items.slice(this.head);
-    for (const item of waiting) if (item.key !== undefined) newest.set(item.key, item);
-    this.items = waiting.filter((item) => item.key === undefined || newest.get(item.key) === item);
+  private get waiting(): number {
+    return this.items.length - this.head;
+  }
+
+  /** Lets go of what has been taken. */
+  private compact(): void {
+    this.items = this.items.slice(this.head);
     this.head = 0;
-    this.thinAt = Math.max(THIN_FROM, this.items.length * 2);
+  }
+
+  private goOn(): void {
+    for (const resolve of this.producers.splice(0)) resolve();
+  }
+
+  private thin(): void {
+    const seen = new Set<string>();
+    const kept: Item<T>[] = [];
+    for (let index = this.items.length - 1; index >= this.head; index--) {
+      const item = this.items[index] as Item<T>;
+      if (item.key === undefined) seen.clear();
+      else if (seen.has(item.key)) continue;
+      else seen.add(item.key);
+      kept.push(item);
+    }
+    this.items = kept.reverse();
+    this.head = 0;
+    this.thinAt = Math.max(MANY, this.items.length * 2);
   }
 }

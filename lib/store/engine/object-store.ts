@@ -204,10 +204,10 @@ export class ObjectStore<R extends AnyKvReducer> {
   /**
    * Follows the keys of a pattern, or all: first what is there, then `caught-up`, then every change. Goes on over
    * reconnects and server restarts without missing the latest revision of a key and without telling one twice or an older
-   * one later. A reader that is far behind sees only the newest revision of each key. Starts when iteration starts;
-   * ends when it is left, and without an error when `signal` aborts or the application stops.
-   *
-   * Watches of one pattern share a consumer on the server. Each is told what is there when it starts, at its own pace.
+   * one later. A reader that is far behind sees only the newest revision of each key, on either side of `caught-up`; from
+   * the history it misses only what the bucket does not keep as long. Starts when iteration starts; ends when it is left, and
+   * without an error when `signal` aborts or the application stops, also while it waits for the server to start. Watches of
+   * a pattern share a consumer (not those from the history). Each is told what is there when it starts, at its own pace.
    *
    * @throws ConnectionError when the server stays away for 30 seconds at the start, JetStreamRequestError when it refuses.
    */

@@ -1,5 +1,6 @@
 import type { Log } from '../../common/log.js';
 import type { BucketWatch, BucketWatchOptions } from './bucket-watch.js';
+import { orAborted } from './or-aborted.js';
 import type { StoredRevision } from './stored-entry.js';
 
 /** A watch that somebody has; nothing is passed on after `stop`. */
@@ -10,8 +11,8 @@ export interface RunningWatch {
 /** What a {@link SharedWatch} works with. */
 export interface SharedWatchParts {
   open(options: BucketWatchOptions): Promise<BucketWatch>;
-  /** Revision of the bucket's last write. */
-  lastRevision(): Promise<number>;
+  /** Revision of the bucket's last write; waits for a server that is away. */
+  lastRevision(signal: AbortSignal | undefined): Promise<number>;
   /** The last one has left, or the watch has ended: nobody may join any more. */
   onEmpty(): void;
   readonly log: Log;
@@ -28,6 +29,8 @@ export class SharedWatch {
   private readonly members = new Set<Member>();
   private readonly first: Member;
   private readonly opening: Promise<BucketWatch>;
+  /** Nobody waits for it to open any more. */
+  private readonly abandoned = new AbortController();
   private over = false;
 
   /** Begins at once, with the first one; see {@link begun}. */
@@ -40,6 +43,7 @@ export class SharedWatch {
     this.opening = parts.open({
       pattern: options.pattern,
       from: options.from,
+      signal: this.abandoned.signal,
       onRevision: (key, revision) => {
         for (const member of this.members) member.receive(key, revision);
       },
@@ -65,7 +69,7 @@ export class SharedWatch {
     const shared = await this.opened(member);
     try {
       if (options.from === 'new') {
-        member.follow(shared, await this.parts.lastRevision());
+        member.follow(shared, await this.parts.lastRevision(options.signal));
         member.reportCaughtUp();
       } else {
         await member.catchUp(shared, (own) => this.parts.open(own));
@@ -83,12 +87,18 @@ export class SharedWatch {
     return member;
   }
 
+  /** @throws what the opening fails with; CancelledError when the member's signal aborts, and then it has left. */
   private async opened(member: Member): Promise<BucketWatch> {
+    const { signal, pattern } = member.options;
     try {
-      return await this.opening;
+      return await orAborted(this.opening, `watch of "${pattern}"`, signal);
     } catch (error) {
-      this.members.delete(member);
-      this.close();
+      if (signal?.aborted === true) {
+        await member.stop();
+      } else {
+        this.members.delete(member);
+        this.close();
+      }
       throw error;
     }
   }
@@ -96,7 +106,10 @@ export class SharedWatch {
   private async leave(member: Member): Promise<void> {
     if (!this.members.delete(member) || this.members.size > 0) return;
     this.close();
-    await (await this.opening).stop();
+    this.abandoned.abort();
+    // Where it did not open, nothing is left to stop, and nobody to be told why.
+    const watch = await this.opening.catch(doNothing);
+    await watch?.stop();
   }
 
   private end(error: Error): void {
@@ -127,7 +140,7 @@ class Member implements RunningWatch {
   private ownStopped: Promise<void> | undefined;
 
   constructor(
-    private readonly options: BucketWatchOptions,
+    readonly options: BucketWatchOptions,
     private readonly log: Log,
     private readonly leave: () => Promise<void>,
   ) {}
@@ -209,6 +222,6 @@ class Member implements RunningWatch {
   }
 }
 
-function doNothing(): void {
+function doNothing(): undefined {
   // Told to whoever waits for it to open.
 }

@@ -1,9 +1,10 @@
 import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
-import { bucketRequest } from './bucket-request.js';
-import { BucketWatch, type BucketWatchOptions } from './bucket-watch.js';
+import { askBucket } from './bucket-request.js';
+import { BucketWatch, WATCH_BACKOFF, WATCH_PATIENCE_MS, type BucketWatchOptions } from './bucket-watch.js';
 import { SharedWatch, type RunningWatch } from './shared-watch.js';
 import type { StoreConnection } from './store-connection.js';
+import { untilAnswered } from './until-answered.js';
 
 /**
  * The watches of one store. Those of one pattern share a consumer on the server, however many there are; watches of the
@@ -27,7 +28,7 @@ export class SharedWatches {
     if (present !== undefined) return present.join(options);
     const parts = {
       open: (own: BucketWatchOptions) => this.open(own),
-      lastRevision: () => this.lastRevision(),
+      lastRevision: (signal: AbortSignal | undefined) => this.lastRevision(signal),
       onEmpty: () => {
         if (this.shared.get(id) === shared) this.shared.delete(id);
       },
@@ -42,9 +43,11 @@ export class SharedWatches {
     return BucketWatch.start(this.connection, this.layout, options, this.log);
   }
 
-  private async lastRevision(): Promise<number> {
+  private async lastRevision(signal: AbortSignal | undefined): Promise<number> {
     const { stream, bucket } = this.layout;
-    const request = () => this.connection.manager.streams.info(stream);
-    return (await bucketRequest(`watch bucket "${bucket}"`, request)).state.last_seq;
+    const what = `watch bucket "${bucket}"`;
+    const ask = () => askBucket(this.connection, what, () => this.connection.manager.streams.info(stream));
+    const patience = { patienceMs: WATCH_PATIENCE_MS, backoff: WATCH_BACKOFF, what, signal };
+    return (await untilAnswered(this.connection, ask, patience)).state.last_seq;
   }
 }

@@ -9,11 +9,12 @@ import type { StoredRevision } from './stored-entry.js';
 import type { StoreParts } from './store-parts.js';
 
 export interface WatchOptions {
-  /** Ends the watch, without an error. */
+  /** Ends the watch, without an error; also one that waits for the server to start. */
   readonly signal?: AbortSignal;
   /**
    * What to begin with: the `'last'` revision of every key, the whole `'history'` that is kept, or nothing, only what is
-   * `'new'`. @default 'last'
+   * `'new'`. A history is fetched at the reader's pace, and so are the changes behind it: for a slow reader some ten
+   * megabytes wait in memory, and it misses only what the bucket does not keep until its turn comes. @default 'last'
    */
   readonly from?: WatchFrom;
 }
@@ -51,8 +52,12 @@ export async function* watchEvents<R extends AnyKvReducer>(
 ): AsyncGenerator<WatchEvent<StateOf<R>>, void, undefined> {
   const { stopping } = parts;
   if (signal?.aborted === true || stopping?.aborted === true) return;
-  const queue = new EventQueue<Waiting>();
+  // Older revisions of a key are what the history is for: it is fetched at the reader's pace instead.
+  const keepsAll = from === 'history';
+  const queue = new EventQueue<Waiting>({ thins: !keepsAll });
+  const ending = new AbortController();
   const finish = (): void => {
+    ending.abort();
     queue.clear();
     queue.end();
   };
@@ -62,16 +67,24 @@ export async function* watchEvents<R extends AnyKvReducer>(
   let caughtUp = from === 'new';
   let watch: RunningWatch | undefined;
   try {
-    watch = await parts.startWatch({
-      pattern,
-      from,
-      onRevision: (keyText, revision) => queue.push(keyText, { keyText, revision, isUpdate: caughtUp }),
-      onCaughtUp: () => {
-        caughtUp = true;
-        queue.push(undefined, 'caught-up');
-      },
-      onEnd: (error) => queue.end(error),
-    });
+    try {
+      watch = await parts.startWatch({
+        pattern,
+        from,
+        signal: ending.signal,
+        ...(keepsAll && { room: () => queue.room() }),
+        onRevision: (keyText, revision) => queue.push(keyText, { keyText, revision, isUpdate: caughtUp }),
+        onCaughtUp: () => {
+          caughtUp = true;
+          queue.push(undefined, 'caught-up');
+        },
+        onEnd: (error) => queue.end(error),
+      });
+    } catch (error) {
+      // A start that was given up may fail as it likes.
+      if (ending.signal.aborted) return;
+      throw error;
+    }
     for (;;) {
       const waiting = await queue.take();
       if (waiting === undefined) return;

@@ -23,6 +23,8 @@ export interface WatchSessionOptions {
   onRevision(key: string, revision: StoredRevision): void;
   /** Nothing waits on the server. May be called often. */
   onIdle(): void;
+  /** Asked now and then: what to wait for before the server goes on. It keeps up to 32 MB on the way without asking. */
+  room?(): Promise<void> | undefined;
   /** Something was missed: this session is at its end, another one has to go on. Called at most once. */
   onBroken(reason: string): void;
 }
@@ -38,6 +40,8 @@ export class WatchSession {
   private delivered = 0;
   private lastSign = performance.now();
   private ended = false;
+  /** What the server waits for, while there is no room. */
+  private holding: string | undefined;
 
   private constructor(
     private readonly connection: StoreConnection,
@@ -113,13 +117,29 @@ export class WatchSession {
   }
 
   private control(message: Msg): void {
+    const { reply = '' } = message;
     const stalled = message.headers?.get('Nats-Consumer-Stalled') ?? '';
-    if (message.reply !== undefined && message.reply !== '') message.respond();
-    else if (stalled !== '') this.connection.nats.publish(stalled);
+    const flowControl = reply === '' ? stalled : reply;
+    if (flowControl !== '') this.goOn(flowControl);
     const last = Number(message.headers?.get('Nats-Last-Consumer') ?? '');
     if (last > this.delivered) this.broken('a revision was missed');
     // Heartbeats are sent when there is nothing else to send.
-    else if (message.reply === undefined || message.reply === '') this.options.onIdle();
+    else if (flowControl === '') this.options.onIdle();
+  }
+
+  /** Has the server send more. It waits for that, and tells where it does so with every heartbeat meanwhile. */
+  private goOn(flowControl: string): void {
+    if (this.holding === flowControl) return;
+    const room = this.options.room?.();
+    if (room === undefined) {
+      this.connection.nats.publish(flowControl);
+      return;
+    }
+    this.holding = flowControl;
+    void room.then(() => {
+      this.holding = undefined;
+      if (!this.ended && !this.connection.nats.isClosed()) this.goOn(flowControl);
+    });
   }
 
   private checkSilence(): void {
