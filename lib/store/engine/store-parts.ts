@@ -1,20 +1,17 @@
-import type { StreamState } from '@nats-io/jetstream';
 import { ConnectionError, DecodeError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
 import { AbsenceGuess } from './absence-guess.js';
+import { BucketAdmin } from './bucket-admin.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { BucketReader } from './bucket-reader.js';
-import { bucketRequest, isPassing } from './bucket-request.js';
 import type { BucketWatchOptions } from './bucket-watch.js';
 import type { Belief, CommitContext } from './commit-context.js';
 import { EntryWriter } from './entry-writer.js';
-import { fullJitter } from './full-jitter.js';
 import type { ResolvedKvObject } from './kv-object.options.js';
 import type { AnyKvReducer, InputOf, KeyOf, KvReducer, StateOf } from './kv-reducer.js';
 import { OperationQueue } from './operation-queue.js';
-import { orAborted } from './or-aborted.js';
 import type { ProvisionedBucket } from './provision-bucket.js';
 import { RememberedEntries } from './remembered-entries.js';
 import type { RunningWatch } from './shared-watch.js';
@@ -24,6 +21,7 @@ import type { StoreConnection } from './store-connection.js';
 import { ABSENT, toStoredEntry, type StoredEntry, type StoredRevision } from './stored-entry.js';
 import { KeySpace } from './store-key.js';
 import { Transactions } from './transactions.js';
+import { untilAnswered } from './until-answered.js';
 
 /** What an `ObjectStore` is made of. */
 export interface StorePartsInit<R extends AnyKvReducer> {
@@ -51,6 +49,7 @@ export class StoreParts<R extends AnyKvReducer> {
   readonly reader: BucketReader;
   readonly remembered: RememberedEntries;
   readonly queue: OperationQueue<StateOf<R>>;
+  readonly admin: BucketAdmin;
   /** Where the object allows them. */
   readonly transactions: Transactions<StateOf<R>> | undefined;
   private closed = false;
@@ -71,6 +70,7 @@ export class StoreParts<R extends AnyKvReducer> {
     // The types of R are inferred from these very methods.
     this.reducer = init.reducer as AnyKvReducer as KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
     this.reader = new BucketReader(connection, layout, provisioned.allowsDirect);
+    this.admin = new BucketAdmin(connection, layout, (ask, what) => this.untilAnswered(ask, what));
     this.shared = new SharedWatches(connection, layout, init.log);
     this.remembered = new RememberedEntries(settings.cache);
     const { schemaVersion, remember } = settings;
@@ -131,25 +131,15 @@ export class StoreParts<R extends AnyKvReducer> {
     }
   }
 
-  /** The outcome of a read, repeated while the server is away, for as long as an operation may take. */
-  async untilAnswered<T>(
-    read: (leftMs: number) => Promise<T>,
+  /** The outcome of a request, repeated while the server is away, for as long as an operation may take. */
+  untilAnswered<T>(
+    ask: (leftMs: number, attempts: number) => Promise<T>,
     what: () => string,
-    signal: AbortSignal | undefined,
+    signal?: AbortSignal,
   ): Promise<T> {
     const { queue, backoff } = this.init.settings;
-    const deadline = performance.now() + queue.timeoutMs;
-    let pause: (() => Promise<void>) | undefined;
-    for (;;) {
-      try {
-        const asked = read(Math.max(1, deadline - performance.now()));
-        return await (signal === undefined ? asked : orAborted(asked, what, signal));
-      } catch (error) {
-        if (!isPassing(error) || performance.now() > deadline || this.connection.status === 'closed') throw error;
-        this.meter.retry();
-        await (pause ??= fullJitter(backoff, signal))();
-      }
-    }
+    const onRetry = (): void => this.meter.retry();
+    return untilAnswered(this.connection, ask, { patienceMs: queue.timeoutMs, backoff, what, signal, onRetry });
   }
 
   /** Ends all watches when it aborts. */
@@ -188,19 +178,6 @@ export class StoreParts<R extends AnyKvReducer> {
     this.watches.add(end);
     return () => this.watches.delete(end);
   }
-
-  /** Requests about the bucket as a whole. */
-  readonly admin = {
-    state: async (): Promise<StreamState> => {
-      const what = `look at bucket "${this.layout.bucket}"`;
-      return (await bucketRequest(what, () => this.connection.manager.streams.info(this.layout.stream))).state;
-    },
-    deleteBucket: async (): Promise<void> => {
-      await bucketRequest(`delete bucket "${this.layout.bucket}"`, () =>
-        this.connection.manager.streams.delete(this.layout.stream),
-      );
-    },
-  };
 
   async close(): Promise<void> {
     this.closed = true;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { JetStreamRequestError, OperationTimeoutError } from '../../../lib/common/errors.js';
 import { UNCHANGED } from '../../../lib/store/engine/change.js';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { until } from '../../support/until.js';
 import { collect, openTallies } from './store-fixture.js';
 
@@ -32,6 +33,7 @@ describe('a server that is away for a moment', { timeout: 60_000 }, () => {
       collect(store.keys({ id: 'read' })),
       collect(store.entries({ id: 'read' })),
       store.history({ id: 'read' }),
+      store.status(),
     ]);
     const moved =
       'transactions' in transactions &&
@@ -40,17 +42,30 @@ describe('a server that is away for a moment', { timeout: 60_000 }, () => {
         two!.count += 2;
       });
     await server.restart();
-    const [updated, made, modified, seen, reset, deleted, purged, read, any, many, keys, entries, history] =
+    const [updated, made, modified, seen, reset, deleted, purged, read, any, many, keys, entries, history, status] =
       await asked;
     const states = [updated, made, modified, seen, reset, read, any, ...many];
     expect(states.map((state) => state?.count)).toEqual([6, 1, 15, 5, 0, 5, 5, 5, undefined]);
     expect([deleted, purged]).toEqual([true, true]);
     expect([keys.length, entries.length, history.length]).toEqual([1, 1, 1]);
+    expect(status.lastRevision).toBeGreaterThanOrEqual(7);
     if (moved !== false) expect((await moved).map((state) => state?.count)).toEqual([1, 2]);
     const left = (await collect(store.entries())).map(({ key, state }) => `${key.text}=${state.count}`).toSorted();
     const more = moved === false ? [] : ['one=1', 'two=2'];
     const expected = ['modified=15', 'new=1', 'read=5', 'reset=0', 'seen=5', 'updated=6', ...more];
     expect(left).toEqual(expected.toSorted());
+  });
+
+  it('is waited for by the deletion of the bucket', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using at = await openTallies(server.url);
+    await server.kill();
+    await away(at.connection);
+    const deleted = at.store.deleteBucket();
+    await server.restart();
+    await deleted;
+    await expect(at.store.status()).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
+    await expect(at.store.deleteBucket()).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
   });
 
   it('is not waited for beyond the timeout, and nothing is applied later', async () => {
@@ -64,6 +79,29 @@ describe('a server that is away for a moment', { timeout: 60_000 }, () => {
     await server.restart();
     const state = await until(() => at.store.update({ id: 'a' }, 10), { what: 'the store to go on' });
     expect(state.count).toBe(11);
+  });
+});
+
+describe('a bucket whose deletion is not answered', { timeout: 60_000 }, () => {
+  it('is deleted once: not the next one of its name', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    await using other = await openTallies(server.url);
+    const { streams } = other.connection.manager;
+    const { nats } = at.connection;
+    const before = nats.stats().inBytes;
+    await at.store.status();
+    // The look before the deletion is let through, with its line of protocol and half of the next.
+    proxy.dropRepliesAfter(nats.stats().inBytes - before + 110);
+    const deleted = at.store.deleteBucket();
+    const names = async (): Promise<string[]> => await collect(streams.names());
+    await until(async () => !(await names()).includes('KV_tallies'), { what: 'the bucket to go' });
+    await using again = await openTallies(server.url);
+    await again.store.update({ id: 'a' }, 1);
+    proxy.restore();
+    await deleted;
+    expect((await again.store.read({ id: 'a' }))?.count).toBe(1);
   });
 });
 
