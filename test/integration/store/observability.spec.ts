@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { recordTelemetry } from '../../support/telemetry.js';
+import { until } from '../../support/until.js';
 import { openTallies } from './store-fixture.js';
 
 let server: EmbeddedNatsServer;
@@ -9,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-it('records a span per operation, and conflicts, batch sizes, latency and queue as metrics', async () => {
+it('records a span per operation, and conflicts, batch sizes and latency as metrics', async () => {
   await using telemetry = recordTelemetry();
   await using at = await openTallies(server.url);
   await using other = await openTallies(server.url);
@@ -32,4 +34,38 @@ it('records a span per operation, and conflicts, batch sizes, latency and queue 
   expect(sizes?.value).toMatchObject({ count: 3, max: 10 });
   const durations = await telemetry.metric('flow.store.operation.duration');
   expect(durations.map(({ attributes }) => attributes['db.operation.name']).sort()).toEqual(['read', 'update']);
+});
+
+it('measures how many operations wait, and what is asked for again', async () => {
+  await using telemetry = recordTelemetry();
+  await using proxy = await CuttingProxy.start(server);
+  await using at = await openTallies(proxy.url);
+  const { store } = at;
+  const value = async (name: string): Promise<number> => {
+    const [point] = await telemetry.metric(`flow.store.${name}`);
+    return Number(point?.value ?? 0);
+  };
+  await store.update({ id: 'waiting' }, 1);
+  expect(await value('queue_depth')).toBe(0);
+  expect(await value('retries')).toBe(0);
+  proxy.holdReplies();
+  const waiting = [1, 2, 3].map((id) => store.update({ id: `waiting-${id}` }, 1));
+  const more = store.update({ id: 'waiting-3' }, 1);
+  expect(await value('queue_depth')).toBe(4);
+  proxy.deliverReplies();
+  await Promise.all([...waiting, more]);
+  expect(await value('queue_depth')).toBe(0);
+  expect(await value('retries')).toBe(0);
+  proxy.rejectNew(true);
+  proxy.cut();
+  await until(() => at.connection.status === 'disconnected', { what: 'the loss of the connection' });
+  const status = store.status();
+  const failing = expect(store.update({ id: 'waiting' }, -100)).rejects.toThrow(RangeError);
+  await until(async () => (await value('retries')) > 0, { what: 'a second attempt' });
+  expect(await value('queue_depth')).toBe(1);
+  proxy.restore();
+  await status;
+  // Also one that throws has left the queue.
+  await failing;
+  expect(await value('queue_depth')).toBe(0);
 });
