@@ -40,7 +40,7 @@ export class AppliedKeys {
    */
   static parse(hashes: string, times: string): AppliedKeys {
     if (hashes === '') return AppliedKeys.NONE;
-    const bytes = Buffer.from(hashes, 'base64');
+    const bytes = ownCopy(Buffer.from(hashes, 'base64'));
     const runs = times.split(',').map((run) => {
       const [second = '', count = ''] = run.split('x');
       return { second: Number(second), count: Number(count) };
@@ -101,7 +101,7 @@ export class AppliedKeys {
       excess -= taken;
     }
     if (drop === 0 && added.length === 0) return this;
-    return new AppliedKeys(Buffer.concat([this.hashes, ...added]).subarray(drop * HASH_BYTES), runs);
+    return new AppliedKeys(ownCopy(Buffer.concat([this.hashes, ...added]).subarray(drop * HASH_BYTES)), runs);
   }
 
   /** The two header values, empty when nothing is remembered. */
@@ -111,4 +111,11 @@ export class AppliedKeys {
       times: this.runs.map((run) => `${run.second}x${run.count}`).join(','),
     };
   }
+}
+
+/** Small buffers are cut from blocks of 8 KB that many share: a few bytes that are kept would hold all of their block. */
+function ownCopy(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
 }
