@@ -38,22 +38,13 @@ describe('many writers of one key', () => {
 
   it('lose no update and starve no one: 4 processes', { timeout: 120_000 }, async () => {
     const script = fileURLToPath(new URL('./writer-process.ts', import.meta.url));
-    const processes = await Promise.all(
-      upTo(4).map(() =>
-        run(process.execPath, [
-          '--import',
-          '@swc-node/register/esm-register',
-          script,
-          server.url,
-          'four',
-          '1000',
-          '64',
-        ]),
-      ),
-    );
-    const reports = processes.map(({ stdout }) => JSON.parse(stdout) as { results: number[]; max: number });
-    expect(ascending(reports.flatMap(({ results }) => results))).toEqual(upTo(4_000));
-    for (const { max } of reports) expect(max).toBeLessThan(10_000);
+    // Lost attempts and not time: how long one takes is the machine's affair. Fewer than half of them are lost, so 20 in a
+    // row are for who has no chance: one who decides on what is old, or who lets all the others in between.
+    const args = [server.url, 'four', '1000', '16', '4', '20'];
+    const loader = ['--import', '@swc-node/register/esm-register'];
+    const processes = await Promise.all(upTo(4).map(() => run(process.execPath, [...loader, script, ...args])));
+    const results = processes.flatMap(({ stdout }) => JSON.parse(stdout) as number[]);
+    expect(ascending(results)).toEqual(upTo(4_000));
   });
 
   it('are told when their attempts are used up, and nothing of theirs is written', async () => {
