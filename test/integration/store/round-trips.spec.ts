@@ -16,7 +16,8 @@ async function sent({ nats }: FlowConnection, work: () => Promise<unknown>): Pro
   return nats.stats().outMsgs - before;
 }
 
-const keys = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => ({ id: prefix + index }));
+const keys = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `${prefix}${index}` }));
 
 describe('an update that nobody contends', () => {
   it('is one message: 100 of one key, after the first', async () => {
