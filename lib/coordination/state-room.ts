@@ -32,11 +32,13 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   readonly open: () => Promise<ObjectStore<R>>;
   private readonly waits: ObservedWaits;
   private readonly closing = new AbortController();
+  private readonly stopping: AbortSignal;
 
   constructor(room: CoordinationRoom, { kind, name, title, reducer, schema, ttlMs }: StateKind<R>) {
     const what = `${title} "${name}"`;
     this.what = what;
     this.waits = new ObservedWaits(room.environment, title, name);
+    this.stopping = room.stopping;
     const bucket = coordinationBucket(kind, name);
     const description = `${what} of nestjs-jetstream-flow`;
     const options = { bucket, schema, description, remember: REMEMBER, ...(ttlMs !== undefined && { ttl: ttlMs }) };
@@ -55,7 +57,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   /**
    * Resolves as soon as `isDone` holds for the state of `key` (`undefined`: there is none), told by a watch.
    *
-   * @throws CancelledError when `signal` aborts, ConnectionError when this is closed.
+   * @throws CancelledError when `signal` aborts, ConnectionError when this is closed or the application stops.
    */
   waitUntil(key: string, isDone: (state: StateOf<R> | undefined) => boolean, signal?: AbortSignal): Promise<void> {
     return this.waits.observe(key, () => this.watchUntil(key, isDone, signal));
@@ -71,7 +73,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     const what = `Waiting for ${this.nameOf(key)}`;
     const options = signal === undefined ? {} : { signal };
     if (isDone(await store.read(storeKey, options))) return;
-    using either = firstAbort([signal, this.closing.signal]);
+    using either = firstAbort([signal, this.closing.signal, this.stopping]);
     let exists = false;
     for await (const event of store.watch(storeKey, { signal: either.signal })) {
       if (event.type === 'undecodable') throw event.error;
@@ -81,6 +83,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
       if (isDone(event.type === 'value' ? event.state : undefined)) return;
     }
     if (signal?.aborted === true) throw new CancelledError(what, { cause: signal.reason });
+    if (this.stopping.aborted) throw new ConnectionError(`${what}: the application stops.`);
     throw new ConnectionError(`${what}: it was closed.`);
   }
 

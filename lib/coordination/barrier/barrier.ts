@@ -57,7 +57,8 @@ export class Barrier {
    * Arrives, and waits for the others; told by a watch.
    *
    * @returns how often the barrier has opened by then, from 1: the same number for all who were let go together.
-   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, which leaves those who wait counted.
+   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, or has to wait while the
+   * application stops, which leaves those who wait counted.
    */
   async arrive(key: string, { party = randomUUID(), signal }: ArriveOptions = {}): Promise<number> {
     const store = await this.room.open();

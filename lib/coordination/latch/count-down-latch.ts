@@ -75,7 +75,7 @@ export class CountDownLatch {
   /**
    * Resolves when it is open, at once if it is; also when it is set only later. Told by a watch.
    *
-   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed.
+   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, or has to wait while the application stops.
    */
   wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
     return this.room.waitUntil(key, (state) => state?.count === 0, signal);

@@ -62,6 +62,7 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
     blocked,
     fallback,
     meter,
+    stopping: room.stopping,
   });
 }
 

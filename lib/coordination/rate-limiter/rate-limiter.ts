@@ -30,6 +30,8 @@ export interface RateLimiterParts {
   readonly blocked: BlockedKeys;
   readonly fallback: StoreFallback;
   readonly meter: RateLimitMeter;
+  /** Nobody waits any more from when it aborts. */
+  readonly stopping: AbortSignal;
 }
 
 /**
@@ -55,7 +57,7 @@ export class RateLimiter {
 
   /** @internal Made by `forFeature` and `Coordination`. */
   constructor(private readonly parts: RateLimiterParts) {
-    this.lines = new WaitingLines(parts.name, (key, costs) => this.serve(key, costs));
+    this.lines = new WaitingLines(parts.name, (key, costs) => this.serve(key, costs), parts.stopping);
   }
 
   /** As in the options. */
@@ -90,7 +92,7 @@ export class RateLimiter {
    * processes whoever asks first. Give a `signal` to bound the wait.
    *
    * @throws ConfigurationError when the cost can never be allowed, CancelledError when `signal` aborts, ConnectionError when the
-   * limiter is closed.
+   * limiter is closed, or the application stops and there is something to wait for.
    */
   async waitFor(key: string, { cost = 1, signal }: RateLimitCallOptions = {}): Promise<RateLimitDecision> {
     checkCost(this.name, cost, this.parts.quota.capacity);

@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort-listeners.js';
 import { CancelledError, ConnectionError } from '../../common/errors.js';
 import type { RateLimitDecision } from './rate-limit-decision.js';
 
@@ -30,16 +31,22 @@ interface Line {
 export class WaitingLines {
   private readonly lines = new Map<string, Line>();
   private closed = false;
+  private readonly unlisten: () => void;
 
+  /** @param stopping when it aborts, nobody waits any more: who does is rejected, and who comes is served at once or rejected */
   constructor(
     private readonly limiter: string,
     private readonly serve: Serve,
-  ) {}
+    private readonly stopping: AbortSignal,
+  ) {
+    this.unlisten = onAbort(stopping, () => this.stop());
+  }
 
   /**
    * Resolves once the units are used.
    *
-   * @throws CancelledError when `signal` aborts, ConnectionError after {@link close}, what serving throws.
+   * @throws CancelledError when `signal` aborts, ConnectionError after {@link close} or when nobody waits any more, what serving
+   * throws.
    */
   wait(key: string, cost: number, signal: AbortSignal | undefined): Promise<RateLimitDecision> {
     return new Promise((resolve, reject) => {
@@ -56,15 +63,16 @@ export class WaitingLines {
       const settle = (tell: () => void): void => {
         if (waiter.settled) return;
         waiter.settled = true;
-        signal?.removeEventListener('abort', onAbort);
+        unlisten?.();
         tell();
       };
-      const onAbort = (): void => {
-        waiter.reject(new CancelledError(what, { cause: signal?.reason }));
-        // Another may be at the front of the line now, who needs less.
-        this.wake(key);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const unlisten =
+        signal &&
+        onAbort(signal, () => {
+          waiter.reject(new CancelledError(what, { cause: signal.reason }));
+          // Another may be at the front of the line now, who needs less; but not one who gives up with this one.
+          queueMicrotask(() => this.wake(key));
+        });
       this.enter(key, waiter);
     });
   }
@@ -80,11 +88,24 @@ export class WaitingLines {
 
   close(): void {
     this.closed = true;
+    this.unlisten();
     for (const { waiters, timer } of this.lines.values()) {
       clearTimeout(timer);
       for (const waiter of waiters) waiter.reject(this.closedError());
     }
     this.lines.clear();
+  }
+
+  /** Those in front of whom somebody was denied go; others learn from the attempt that is under way. */
+  private stop(): void {
+    for (const [key, line] of this.lines) if (line.timer !== undefined) this.dismiss(key, line);
+  }
+
+  private dismiss(key: string, { waiters, timer }: Line): void {
+    clearTimeout(timer);
+    this.lines.delete(key);
+    const what = `Waiting for "${key}" of rate limiter "${this.limiter}"`;
+    for (const waiter of waiters) waiter.reject(new ConnectionError(`${what}: the application stops.`));
   }
 
   private enter(key: string, waiter: Waiter): void {
@@ -111,6 +132,10 @@ export class WaitingLines {
       if (this.closed) return;
       // The pause is for whoever was at the front.
       if (attempt === undefined || attempt.served > 0 || asking[0]?.settled === true) continue;
+      if (this.stopping.aborted) {
+        this.dismiss(key, line);
+        return;
+      }
       const pauseMs = Math.min(LONGEST_MS, pauseAfter(attempt.decision.retryAfterMs));
       line.timer = setTimeout(() => {
         line.timer = undefined;

@@ -54,7 +54,7 @@ export class WaitGroup {
   /**
    * Resolves when the count is 0, at once if it is; told by a watch.
    *
-   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed.
+   * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, or has to wait while the application stops.
    */
   wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
     return this.room.waitUntil(key, (state) => (state?.count ?? 0n) === 0n, signal);
