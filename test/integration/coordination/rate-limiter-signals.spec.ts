@@ -28,3 +28,29 @@ describe('decisions that share a signal', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
   });
 });
+
+describe('waits that share a signal', () => {
+  it('listen to it once, are all given up when it aborts, and warn of no leak', async () => {
+    await using one = await openLimiter(at.url, { name: 'shared-wait', limit: 1, window: '1h' });
+    await Promise.all(['a', 'b', 'c'].map((key) => one.limiter.consume(key)));
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waits = Array.from({ length: 300 }, (_, index) => one.limiter.waitFor('abc'[index % 3]!, { signal }));
+    const staying = one.limiter.waitFor('a');
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort();
+    const ends = await Promise.allSettled(waits);
+    expect(ends.every((end) => end.status === 'rejected' && end.reason instanceof CancelledError)).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    // Warnings are told in a tick of their own.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+    // Whoever has another signal waits on, and is next.
+    await one.limiter.reset('a');
+    expect((await staying).allowed).toBe(true);
+  });
+});
