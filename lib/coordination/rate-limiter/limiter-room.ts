@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { RateLimitStateSchema, type RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConnectionError } from '../../common/errors.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
+import { within } from '../../connection/within.js';
 import type { Change } from '../../store/engine/change.js';
 import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../../store/engine/object-store.js';
@@ -34,6 +35,7 @@ export interface LimiterRoomParts {
   readonly tracer: FlowTracer;
   readonly quota: Quota;
   readonly blocked: BlockedKeys;
+  readonly timeoutMs: number;
   readonly lease: Pick<LeasedUnitsParts, 'size' | 'holdMs' | 'onLeased'> | undefined;
 }
 
@@ -80,10 +82,16 @@ export class LimiterRoom {
     return this.parts.store.write('modify', limiterKey(key), signal === undefined ? NO_OPTIONS : { signal }, change);
   }
 
-  /** The state of a key, from the leader. */
-  async read(key: string, signal: AbortSignal | undefined): Promise<RateLimitState> {
-    const { store, quota } = this.parts;
-    const state = await store.read(limiterKey(key), signal === undefined ? {} : { signal });
+  /**
+   * The state of a key, from the leader; `impatient` as in {@link traced}.
+   *
+   * @throws ConnectionError after the limiter's timeout: a read of the store has a request's time, which may be much longer.
+   */
+  async read(key: string, impatient: boolean, signal: AbortSignal | undefined): Promise<RateLimitState> {
+    const { store, quota, timeoutMs } = this.parts;
+    this.checkPatience(impatient);
+    const read = store.read(limiterKey(key), signal === undefined ? {} : { signal });
+    const state = await within(timeoutMs, `A look at "${key}" in bucket "${store.bucket}"`, read);
     return state === undefined ? quota.unused() : quota.fit(state);
   }
 
@@ -101,9 +109,13 @@ export class LimiterRoom {
   traced<T>(operation: string, key: string, impatient: boolean, fn: () => Promise<T>): Promise<T> {
     const { tracer, store } = this.parts;
     return tracer.storeOperation(operation, { bucket: store.bucket, key }, () => {
-      if (impatient && this.isAway) throw new ConnectionError('The connection is lost.');
+      this.checkPatience(impatient);
       return fn();
     });
+  }
+
+  private checkPatience(impatient: boolean): void {
+    if (impatient && this.isAway) throw new ConnectionError('The connection is lost.');
   }
 }
 

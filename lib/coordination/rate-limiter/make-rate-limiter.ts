@@ -48,6 +48,7 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
       tracer,
       quota,
       blocked,
+      timeoutMs,
       lease: lease && { ...lease, onLeased: (units) => meter.leased(units) },
     });
   });

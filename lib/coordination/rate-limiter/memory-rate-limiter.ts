@@ -45,6 +45,14 @@ export class MemoryRateLimiter {
     return this.quota.decision(state, now, allowed, cost, 'fallback').fixed();
   }
 
+  /** What {@link consume} would decide now, without using anything. @throws ConfigurationError as it does. */
+  peek(key: string, { cost = 1 }: { readonly cost?: number } = {}): RateLimitDecision {
+    checkCost('in memory', cost, this.quota.capacity);
+    const state = this.states.peek(key) ?? this.quota.unused();
+    const now = performance.timeOrigin + performance.now();
+    return this.quota.decision(state, now, this.quota.available(state, now) >= cost, cost, 'fallback').fixed();
+  }
+
   /** Gives all units of the key back. */
   reset(key: string): void {
     this.states.delete(key);

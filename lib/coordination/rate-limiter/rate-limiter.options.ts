@@ -38,7 +38,10 @@ export type FallbackDecision = Pick<RateLimitDecision, 'allowed' | 'limits'>;
 
 /** What decides in place of a limiter: another limiter, or anything of its shape. */
 export interface FallbackLimiter {
+  /** Uses units, if they are available. */
   consume(key: string, options: { readonly cost: number }): Promise<FallbackDecision> | FallbackDecision;
+  /** What `consume` would say, without using anything. Without it `RateLimiter.peek` rejects as long as the server is away. */
+  peek?(key: string, options: { readonly cost: number }): Promise<FallbackDecision> | FallbackDecision;
 }
 
 /** What is set beside the limits. */

@@ -8,7 +8,7 @@ import { checkCost, isCost } from './limiter-key.js';
 import type { LimiterRoom } from './limiter-room.js';
 import type { Quota } from './quota.js';
 import type { RateLimitDecision } from './rate-limit-decision.js';
-import type { StoreFallback } from './store-fallback.js';
+import type { Question, StoreFallback } from './store-fallback.js';
 import { WaitingLines, type Attempt } from './waiting-lines.js';
 
 /** What a call of a limiter may say. */
@@ -99,17 +99,21 @@ export class RateLimiter {
     return this.lines.wait(key, cost, signal);
   }
 
-  /** What {@link consume} would decide now, without using anything. Units that processes have leased count as used. */
+  /**
+   * What {@link consume} would decide now, without using anything. Units that processes have leased count as used. While the server
+   * is away, a limiter of `onStoreError` is asked by its `peek`, if it has one.
+   */
   async peek(key: string, { cost = 1, signal }: RateLimitCallOptions = {}): Promise<RateLimitDecision> {
-    const { quota } = this.parts;
+    const { quota, fallback } = this.parts;
     checkCost(this.name, cost, quota.capacity);
     try {
       const room = await this.opened(signal);
-      const state = await room.read(key, signal);
+      const state = await room.read(key, fallback.decides, signal);
       const now = room.clock.now();
+      fallback.answered();
       return quota.decision(state, now, quota.available(state, now) >= cost, cost);
     } catch (error) {
-      return this.parts.fallback.decide(key, cost, error);
+      return this.standIn('peek', key, cost, error);
     }
   }
 
@@ -150,10 +154,23 @@ export class RateLimiter {
   }
 
   private async opened(signal: AbortSignal | undefined): Promise<LimiterRoom> {
-    if (this.closed) throw new ConnectionError(`Rate limiter "${this.name}" is closed.`);
+    this.checkOpen();
     if (signal?.aborted === true)
       throw new CancelledError(`A call of rate limiter "${this.name}"`, { cause: signal.reason });
-    return (this.room ??= await this.parts.open());
+    const room = this.room ?? (await this.parts.open());
+    // Meanwhile it may have been closed.
+    this.checkOpen();
+    return (this.room ??= room);
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new ConnectionError(`Rate limiter "${this.name}" is closed.`);
+  }
+
+  /** The decision in place of one that failed; of a closed limiter nobody else makes it. */
+  private standIn(question: Question, key: string, cost: number, error: unknown): Promise<RateLimitDecision> {
+    this.checkOpen();
+    return this.parts.fallback.decide(question, key, cost, error);
   }
 
   /** What this process can decide alone. */
@@ -172,7 +189,7 @@ export class RateLimiter {
       const room = await this.opened(signal);
       return await room.traced('consume', key, fallback.decides, () => this.decideBy(room, key, cost, signal));
     } catch (error) {
-      return this.told(await fallback.decide(key, cost, error));
+      return this.told(await this.standIn('consume', key, cost, error));
     }
   }
 
@@ -233,7 +250,7 @@ export class RateLimiter {
       );
       this.parts.fallback.answered();
     } catch (error) {
-      const decision = await this.parts.fallback.decide(key, first, error);
+      const decision = await this.standIn('consume', key, first, error);
       meter.decided(decision.source, decision.allowed);
       return { served: decision.allowed ? 1 : 0, decision };
     }

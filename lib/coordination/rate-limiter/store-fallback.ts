@@ -1,51 +1,57 @@
-import { describeThrown } from '../../common/describe-thrown.js';
 import { CancelledError, ConfigurationError, FlowError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
+import { StandInLog } from '../stand-in-log.js';
 import { RateLimitDecision } from './rate-limit-decision.js';
 import type { FallbackLimiter, ResolvedRateLimiter } from './rate-limiter.options.js';
 
 /** What to wait for a server that does not answer, when it is not known. */
 const RETRY_MS = 1_000;
 
+/** What is asked of a limiter: to use units, or whether it would. */
+export type Question = 'consume' | 'peek';
+
 /** Decides while the server does not answer, as `onStoreError` says, and logs once that it does, and that it has ended. */
 export class StoreFallback {
-  private failing = false;
+  private readonly log: StandInLog;
 
   constructor(
     private readonly options: Pick<ResolvedRateLimiter, 'name' | 'onStoreError' | 'limits'>,
-    private readonly log: Log,
-  ) {}
+    log: Log,
+  ) {
+    this.log = new StandInLog(`Rate limiter "${options.name}"`, log);
+  }
 
   /** Whether something else than the server may decide. */
   get decides(): boolean {
     return this.options.onStoreError !== 'throw';
   }
 
-  /** The decision in place of the one that failed with `error`. @throws the error itself, when it is not the server's absence. */
-  async decide(key: string, cost: number, error: unknown): Promise<RateLimitDecision> {
-    const { onStoreError, name } = this.options;
+  /**
+   * The decision in place of the one that failed with `error`.
+   *
+   * @throws the error itself, when it is not the server's absence, or nobody else can answer the question.
+   */
+  async decide(question: Question, key: string, cost: number, error: unknown): Promise<RateLimitDecision> {
+    const { onStoreError } = this.options;
     if (onStoreError === 'throw' || !isAbsence(error)) throw error;
-    if (!this.failing) {
-      this.failing = true;
-      const means = typeof onStoreError === 'string' ? `"${onStoreError}"` : 'the limiter of onStoreError';
-      this.log.warn(`Rate limiter "${name}" decides by ${means} until the server answers: ${describeThrown(error)}`);
+    if (typeof onStoreError === 'string') {
+      this.log.standsIn(`"${onStoreError}"`, error);
+      return this.constant(onStoreError === 'allow');
     }
-    if (typeof onStoreError !== 'string') {
-      return this.ask(onStoreError, key, cost);
-    }
-    return this.constant(onStoreError === 'allow');
+    const ask = onStoreError[question]?.bind(onStoreError);
+    if (ask === undefined) throw error;
+    this.log.standsIn('the limiter of onStoreError', error);
+    return this.ask(ask, key, cost);
   }
 
   /** The server has answered. */
   answered(): void {
-    if (!this.failing) return;
-    this.failing = false;
-    this.log.log(`Rate limiter "${this.options.name}" decides by the server again.`);
+    this.log.answered();
   }
 
-  private async ask(limiter: FallbackLimiter, key: string, cost: number): Promise<RateLimitDecision> {
+  private async ask(ask: FallbackLimiter['consume'], key: string, cost: number): Promise<RateLimitDecision> {
     try {
-      const { allowed, limits } = await limiter.consume(key, { cost });
+      const { allowed, limits } = await ask(key, { cost });
       return new RateLimitDecision(allowed, 'fallback', Date.now(), { limits: () => limits });
     } catch (error) {
       // It may be made for less than what is asked for.

@@ -1,14 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
-import { ConfigurationError, FlowError } from '../../../lib/common/errors.js';
+import { ConfigurationError, ConnectionError, FlowError } from '../../../lib/common/errors.js';
+import { makeRateLimiter } from '../../../lib/coordination/rate-limiter/make-rate-limiter.js';
 import { MemoryRateLimiter } from '../../../lib/coordination/rate-limiter/memory-rate-limiter.js';
 import type { RateLimiterOptions } from '../../../lib/coordination/rate-limiter/rate-limiter.options.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { recordingLog, silentLog } from '../../support/log.js';
 import { until } from '../../support/until.js';
 import { openLimiter } from './limiter-fixture.js';
+import { openRoom } from './support/coordination-fixture.js';
 
 const at = useFlowServer();
+const WAYS = [
+  ['throw', 'throw'],
+  ['allow', 'allow'],
+  ['deny', 'deny'],
+  ['other', new MemoryRateLimiter({ limit: 2, window: '1h' })],
+] as const;
 
 describe('a server that is away', () => {
   it.each([
@@ -80,11 +88,71 @@ describe('a server that is away', () => {
     expect((await one.limiter.consume('key', { cost: 5 })).allowed).toBe(false);
   });
 
+  it('uses nothing of the other limiter for a look', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    const insurance = new MemoryRateLimiter({ limit: 2, window: '1h' });
+    await using one = await openLimiter(server.url, { name: 'api', limit: 5, window: '1h', onStoreError: insurance });
+    await server.kill();
+    await until(() => one.connection.status === 'disconnected', { what: 'the connection is lost' });
+    for (let index = 0; index < 3; index++)
+      expect(await one.limiter.peek('key')).toMatchObject({
+        allowed: true,
+        source: 'fallback',
+        limit: 2,
+        remaining: 2,
+      });
+    // More than the insurance could ever allow.
+    expect((await one.limiter.peek('key', { cost: 5 })).allowed).toBe(false);
+    expect(await one.limiter.consume('key', { cost: 2 })).toMatchObject({ allowed: true, source: 'fallback' });
+    expect((await one.limiter.peek('key')).allowed).toBe(false);
+  });
+
+  it('says so when it is to look, and the other limiter cannot', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    const { limits } = new MemoryRateLimiter({ limit: 2, window: '1h' }).consume('any');
+    const log = recordingLog();
+    const onStoreError = { consume: () => ({ allowed: true, limits }) };
+    await using one = await openLimiter(server.url, { name: 'api', limit: 5, window: '1h', onStoreError }, log);
+    await server.kill();
+    await until(() => one.connection.status === 'disconnected', { what: 'the connection is lost' });
+    await expect(one.limiter.peek('key')).rejects.toThrow(ConnectionError);
+    expect(log.messages('warn')).toEqual([]);
+    expect((await one.limiter.consume('key')).allowed).toBe(true);
+  });
+
   it('does not keep a limiter from being made for first use', async () => {
     await using server = await EmbeddedNatsServer.start();
     await using one = await openLimiter(server.url, { name: 'api', limit: 1, window: '1h' }, silentLog);
     const [first, second] = await Promise.all([one.limiter.consume('a'), one.limiter.consume('a')]);
     expect([first.allowed, second.allowed]).toEqual([true, false]);
+  });
+});
+
+describe('a limiter that is closed', () => {
+  it.each(WAYS)('decides nothing, whatever is to happen without a server: %s', async (what, onStoreError) => {
+    const log = recordingLog();
+    const name = `closed-${what}`;
+    await using one = await openLimiter(at.url, { name, limit: 5, window: '1h', onStoreError }, log);
+    await one.limiter.consume('key');
+    await one.limiter.close();
+    await expect(one.limiter.consume('key')).rejects.toThrow('is closed');
+    await expect(one.limiter.peek('key')).rejects.toThrow('is closed');
+    await expect(one.limiter.waitFor('key')).rejects.toThrow('is closed');
+    await expect(one.limiter.penalty('key')).rejects.toThrow('is closed');
+    expect(log.messages('warn')).toEqual([]);
+  });
+
+  it('stays closed when it was being opened', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using one = await openRoom(server.url);
+    const limiter = one.use(
+      makeRateLimiter(one.room, { name: 'opening', limit: 5, window: '1h', onStoreError: 'allow' }),
+    );
+    const opening = expect(limiter.ready()).rejects.toThrow('is closed');
+    const deciding = expect(limiter.consume('key')).rejects.toThrow('is closed');
+    await limiter.close();
+    await Promise.all([opening, deciding]);
+    await expect(limiter.consume('key')).rejects.toThrow('is closed');
   });
 });
 

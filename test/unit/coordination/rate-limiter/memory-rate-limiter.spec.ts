@@ -13,6 +13,19 @@ describe('MemoryRateLimiter', () => {
     expect(limiter.consume('key').allowed).toBe(true);
   });
 
+  it('looks without using anything, and without keeping a key from being forgotten', () => {
+    const limiter = new MemoryRateLimiter({ limit: 2, window: '1h' }, { maxKeys: 2 });
+    for (let look = 0; look < 3; look++)
+      expect(limiter.peek('a', { cost: 2 })).toMatchObject({ allowed: true, remaining: 2 });
+    limiter.consume('a');
+    expect(limiter.peek('a', { cost: 2 })).toMatchObject({ allowed: false, remaining: 1, source: 'fallback' });
+    limiter.consume('b');
+    limiter.peek('a');
+    limiter.consume('c');
+    expect(limiter.peek('a').remaining).toBe(2);
+    expect(() => limiter.peek('a', { cost: 3 })).toThrow(ConfigurationError);
+  });
+
   it('decides several limits together', () => {
     const limiter = new MemoryRateLimiter([
       { limit: 5, window: '1h' },

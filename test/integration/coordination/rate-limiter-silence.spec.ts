@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { OperationTimeoutError, OutcomeUnknownError } from '../../../lib/common/errors.js';
+import { MemoryRateLimiter } from '../../../lib/coordination/rate-limiter/memory-rate-limiter.js';
+import type { RateLimiterSettings } from '../../../lib/coordination/rate-limiter/rate-limiter.options.js';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
+import { useFlowServer } from '../../support/flow-server.js';
+import { recordingLog } from '../../support/log.js';
+import { until } from '../../support/until.js';
+import { openLimiter } from './limiter-fixture.js';
+
+const at = useFlowServer();
+
+async function openBehindProxy(settings: RateLimiterSettings) {
+  const proxy = await CuttingProxy.start(at.server);
+  const log = recordingLog();
+  const one = await openLimiter(proxy.url, { limit: 50, window: '1h', timeout: 200, ...settings }, log);
+  return {
+    ...one,
+    proxy,
+    said: () => log.lines.filter(({ message }) => message.includes(' decides by ')),
+    async [Symbol.asyncDispose]() {
+      await one[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe.each(['exact', 'leased'] as const)('a server that is connected and silent, %s,', (precision) => {
+  it('makes a limiter throw after its timeout', async () => {
+    await using one = await openBehindProxy({ name: `throw-${precision}`, precision });
+    expect((await one.limiter.consume('key')).source).toBe('store');
+    one.proxy.dropRepliesAfter(0);
+    const calls = [one.limiter.consume('silent'), one.limiter.waitFor('silent'), one.limiter.peek('other')];
+    const errors = await Promise.all(calls.map((call) => call.then(String, (thrown: unknown) => thrown)));
+    const [consumed, waited, peeked] = errors;
+    for (const error of [consumed, waited])
+      expect(error instanceof OperationTimeoutError || error instanceof OutcomeUnknownError).toBe(true);
+    expect(String(peeked)).toContain('took longer than 200 ms');
+    expect(one.connection.status).toBe('connected');
+    expect(one.said()).toEqual([]);
+    one.proxy.restore();
+  });
+
+  it.each([
+    ['allow', 'allow', 50, [true, true, true]],
+    ['deny', 'deny', 50, [false, false, false]],
+    ['asks another limiter', () => new MemoryRateLimiter({ limit: 2, window: '1h' }), 2, [true, true, false]],
+  ] as const)('makes a limiter do as it is told, after its timeout: %s', async (what, way, limit, allowed) => {
+    const onStoreError = typeof way === 'string' ? way : way();
+    const name = `${what.replaceAll(' ', '-')}-${precision}`;
+    await using one = await openBehindProxy({ name, precision, onStoreError });
+    expect((await one.limiter.consume('key')).source).toBe('store');
+    one.proxy.dropRepliesAfter(0);
+    expect(await one.limiter.peek('silent')).toMatchObject({ source: 'fallback', allowed: allowed[0], limit });
+    for (const expected of allowed)
+      expect(await one.limiter.consume('silent')).toMatchObject({ source: 'fallback', allowed: expected, limit });
+    expect(one.connection.status).toBe('connected');
+    expect(one.said().map(({ level }) => level)).toEqual(['warn']);
+
+    one.proxy.restore();
+    // Whoever waits gets what the server has, in the end.
+    await until(async () => (await one.limiter.consume('silent')).source !== 'fallback', {
+      what: 'the server answers',
+    });
+    expect(one.said().map(({ level }) => level)).toEqual(['warn', 'log']);
+    expect((await one.limiter.waitFor('silent')).source).not.toBe('fallback');
+  });
+});
