@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, ConnectionError } from '../common/errors.js';
+import type { Log } from '../common/log.js';
 import { CoordinationRoom, type CoordinationEnvironment } from './coordination-room.js';
 import type { Counter } from './counter/counter.js';
 import type { CounterOptions } from './counter/counter.options.js';
@@ -142,6 +143,11 @@ export class Coordination {
   async leaveElections(): Promise<void> {
     this.standing = false;
     await Promise.all([...this.elections].map((election) => election.close()));
+  }
+
+  /** @internal For adapters: what all of this logs to. */
+  get log(): Log {
+    return this.room.log;
   }
 
   /** @internal For adapters: makes something of their own on what all of this shares, at the first call. */

@@ -2,10 +2,12 @@ import { create } from '@bufbuild/protobuf';
 import type { ThrottlerStorage } from '@nestjs/throttler';
 import { LRUCache } from 'lru-cache';
 import { ThrottlerStateSchema, type ThrottlerState } from '../codec/gen/flow/v1/throttler_pb.js';
-import { ConfigurationError, ConnectionError, FlowError } from '../common/errors.js';
+import { ConfigurationError, ConnectionError } from '../common/errors.js';
 import { coordinationBucket } from '../common/names.js';
 import type { Coordination } from '../coordination/coordination.js';
 import { limiterKey } from '../coordination/rate-limiter/limiter-key.js';
+import { isAbsence } from '../coordination/rate-limiter/store-fallback.js';
+import { StandInLog } from '../coordination/stand-in-log.js';
 import {
   resolveThrottlerStorage,
   type FlowThrottlerStorageOptions,
@@ -41,6 +43,7 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
   private readonly options: ResolvedThrottlerStorage;
   private readonly open: () => Promise<ThrottlerRoom>;
   private readonly blocked: LRUCache<string, Blocked>;
+  private readonly log: StandInLog;
   private room: ThrottlerRoom | undefined;
 
   /**
@@ -50,11 +53,13 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
   constructor(coordination: Coordination, options: FlowThrottlerStorageOptions = {}) {
     this.options = resolveThrottlerStorage(options);
     this.blocked = new LRUCache({ max: this.options.blockedKeys });
+    this.log = new StandInLog(`FlowThrottlerStorage "${this.options.name}"`, coordination.log);
     this.open = openThrottlerRoom(coordination, coordinationBucket('throttler', this.options.name), this.options);
   }
 
   /**
-   * Counts a hit of `key`. Times in milliseconds; those of the record in seconds.
+   * Counts a hit of `key`. Times in milliseconds; those of the record in seconds. What happens in place of an error is logged once,
+   * and that it has ended.
    *
    * @throws FlowError when the server does not answer in time, unless `onStoreError` says otherwise; ConfigurationError when a time is
    * longer than `longestTtl`.
@@ -76,8 +81,9 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
       return this.answerBlocked(room, id, hit) ?? (await this.count(room, id, hit));
     } catch (error) {
       const { onStoreError } = this.options;
-      const isAbsence = error instanceof FlowError && !(error instanceof ConfigurationError);
-      if (onStoreError === 'throw' || !isAbsence) throw error;
+      if (onStoreError === 'throw' || !isAbsence(error)) throw error;
+      const means = onStoreError === 'allow' ? '"allow"' : 'the storage of onStoreError';
+      this.log.standsIn(means, error);
       if (onStoreError !== 'allow') return onStoreError.increment(key, ttl, limit, blockDuration, throttlerName);
       return { totalHits: 0, timeToExpire: Math.ceil(ttl / 1_000), isBlocked: false, timeToBlockExpire: 0 };
     }
@@ -91,6 +97,7 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
       throttled = throttle(state, hit, room.clock.now());
       return throttled.changed ? { kind: 'write', state } : { kind: 'keep' };
     });
+    this.log.answered();
     // The function was called at least once for the write to end well.
     const { record } = throttled as unknown as Throttled;
     if (record.isBlocked) this.blocked.set(id, blockedBy(state, record, hit, room.clock.now()));

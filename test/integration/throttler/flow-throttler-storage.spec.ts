@@ -1,8 +1,8 @@
 import { Controller, Get, Module, type INestApplication } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
-import { seconds, ThrottlerGuard, ThrottlerModule, ThrottlerStorageService } from '@nestjs/throttler';
+import { seconds, ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, Coordination, FlowConnection, FlowError, FlowModule } from 'nestjs-jetstream-flow';
+import { ConfigurationError, Coordination, FlowModule } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowThrottlerStorage, type FlowThrottlerStorageOptions } from 'nestjs-jetstream-flow/throttler';
 import { startFlowApp } from '../../support/flow-app.js';
@@ -22,7 +22,6 @@ async function openStorages(options: FlowThrottlerStorageOptions = {}, url = at.
     name,
     one: one!,
     other: other!,
-    connection: apps[0].get(FlowConnection),
     async [Symbol.asyncDispose]() {
       await Promise.all(apps.map((app) => app.close()));
     },
@@ -108,23 +107,6 @@ describe('FlowThrottlerStorage', () => {
       what: 'the key expires',
       intervalMs: 200,
     });
-  });
-
-  it.each([
-    ['throw', 'throw'],
-    ['allow', 'allow'],
-    ['asks another storage', new ThrottlerStorageService()],
-  ] as const)('without a server does as it is told: %s', async (_what, onStoreError) => {
-    await using server = await EmbeddedNatsServer.start();
-    await using storages = await openStorages({ onStoreError, timeout: 300 }, server.url);
-    const { one, connection } = storages;
-    await one.increment('key', 60_000, 1, 0, 'test');
-    await server.kill();
-    await until(() => connection.status === 'disconnected', { what: 'the connection is lost' });
-    const record = one.increment('key', 60_000, 1, 0, 'test');
-    if (onStoreError === 'throw') await expect(record).rejects.toThrow(FlowError);
-    else expect(await record).toMatchObject({ isBlocked: false });
-    await server.restart();
   });
 
   it('refuses wrong options, and times that are too long for it', async () => {
