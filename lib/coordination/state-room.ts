@@ -1,10 +1,15 @@
 import type { MessageSchema } from '../codec/message-schema.js';
-import { CancelledError, ConnectionError } from '../common/errors.js';
+import { describeThrown } from '../common/describe-thrown.js';
+import { CancelledError, ConnectionError, type FlowError } from '../common/errors.js';
+import type { Log } from '../common/log.js';
 import { coordinationBucket, type CoordinationKind } from '../common/names.js';
 import type { AnyKvReducer, KvReducer, StateOf } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
-import { KeySpace } from '../store/engine/store-key.js';
+import { orAborted } from '../store/engine/or-aborted.js';
+import type { StoreEntry } from '../store/engine/store-entry.js';
+import { KeySpace, type StoreKey } from '../store/engine/store-key.js';
 import type { CoordinationRoom } from './coordination-room.js';
+import { ExpiryAlarm } from './expiry-alarm.js';
 import { firstAbort } from './first-abort.js';
 import { lazily } from './lazily.js';
 import { ObservedWaits } from './observed-waits.js';
@@ -24,6 +29,17 @@ export interface StateKind<R extends AnyKvReducer> {
 /** Work is repeated by whoever finds it undone, which may be long after. */
 const REMEMBER = { count: 2_048, age: '24h' } as const;
 
+/** What is waited for. */
+export interface Condition<State> {
+  /** Holds for the state (`undefined`: there is none) when it has come. */
+  readonly isDone: (state: State | undefined) => boolean;
+  /** Holds when it cannot come any more. @default it always can */
+  readonly isLost?: (state: State | undefined) => boolean;
+}
+
+/** How a watch came to its end: what is waited for has come; the state is to be looked at anew; or somebody ended it. */
+type Outcome = 'done' | 'look' | 'ended';
+
 /** The state of one primitive: its bucket is made at the first use. */
 export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvReducer> {
   /** For errors: `WaitGroup "import"`. */
@@ -32,13 +48,15 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   readonly open: () => Promise<ObjectStore<R>>;
   private readonly waits: ObservedWaits;
   private readonly closing = new AbortController();
-  private readonly stopping: AbortSignal;
 
-  constructor(room: CoordinationRoom, { kind, name, title, reducer, schema, ttlMs }: StateKind<R>) {
+  constructor(
+    private readonly room: CoordinationRoom,
+    private readonly parts: StateKind<R>,
+  ) {
+    const { kind, name, title, reducer, schema, ttlMs } = parts;
     const what = `${title} "${name}"`;
     this.what = what;
     this.waits = new ObservedWaits(room.environment, title, name);
-    this.stopping = room.stopping;
     const bucket = coordinationBucket(kind, name);
     const description = `${what} of nestjs-jetstream-flow`;
     const options = { bucket, schema, description, remember: REMEMBER, ...(ttlMs !== undefined && { ttl: ttlMs }) };
@@ -49,42 +67,45 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     };
   }
 
+  get log(): Log {
+    return this.room.log;
+  }
+
   /** For errors: `WaitGroup "import", key "17"`. */
   nameOf(key: string): string {
     return `${this.what}, key "${key}"`;
   }
 
   /**
-   * Resolves as soon as `isDone` holds for the state of `key` (`undefined`: there is none), told by a watch.
+   * Resolves as soon as the condition holds for the state of `key`, told by a watch; when the key is forgotten, by another look.
    *
+   * @returns whether it holds; `false`: it is lost.
    * @throws CancelledError when `signal` aborts, ConnectionError when this is closed or the application stops.
    */
-  waitUntil(key: string, isDone: (state: StateOf<R> | undefined) => boolean, signal?: AbortSignal): Promise<void> {
-    return this.waits.observe(key, () => this.watchUntil(key, isDone, signal));
+  waitUntil(key: string, condition: Condition<StateOf<R>>, signal?: AbortSignal): Promise<boolean> {
+    return this.waits.observe(key, () => this.watchUntil(key, condition, signal));
   }
 
-  private async watchUntil(
-    key: string,
-    isDone: (state: StateOf<R> | undefined) => boolean,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  private async watchUntil(key: string, condition: Condition<StateOf<R>>, signal?: AbortSignal): Promise<boolean> {
     const store = await this.open();
     const storeKey = new KeySpace(undefined).keyOf(key);
-    const what = `Waiting for ${this.nameOf(key)}`;
-    const options = signal === undefined ? {} : { signal };
-    if (isDone(await store.read(storeKey, options))) return;
-    using either = firstAbort([signal, this.closing.signal, this.stopping]);
-    let exists = false;
-    for await (const event of store.watch(storeKey, { signal: either.signal })) {
-      if (event.type === 'undecodable') throw event.error;
-      if (event.type === 'value') exists = true;
-      // Between the read and the watch the entry may have gone.
-      else if (event.type === 'caught-up' && exists) continue;
-      if (isDone(event.type === 'value' ? event.state : undefined)) return;
+    using ends = firstAbort([signal, this.closing.signal, this.room.stopping]);
+    try {
+      for (;;) {
+        // Once the application stops it is looked at all the same, as everything else is asked for.
+        const reading = ends.signal.aborted ? signal : ends.signal;
+        const entry = await store.readEntry(storeKey, reading === undefined ? {} : { signal: reading });
+        if (condition.isDone(entry?.state)) return true;
+        if (condition.isLost?.(entry?.state) === true) return false;
+        // Leaving a watch takes an answer of the server, which may be silent: that goes on behind.
+        const following = this.follow(store, storeKey, condition, entry, ends.signal);
+        const outcome = await orAborted(following, `wait for ${this.nameOf(key)}`, ends.signal);
+        if (outcome === 'done') return true;
+        if (outcome === 'ended') throw this.whyEnded(key, signal);
+      }
+    } catch (error) {
+      throw error instanceof CancelledError && ends.signal.aborted ? this.whyEnded(key, signal) : error;
     }
-    if (signal?.aborted === true) throw new CancelledError(what, { cause: signal.reason });
-    if (this.stopping.aborted) throw new ConnectionError(`${what}: the application stops.`);
-    throw new ConnectionError(`${what}: it was closed.`);
   }
 
   /** Makes sure that the server has the bucket. */
@@ -96,5 +117,52 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   close(): Promise<void> {
     this.closing.abort();
     return Promise.resolve();
+  }
+
+  private async follow(
+    store: ObjectStore<R>,
+    key: StoreKey,
+    { isDone, isLost }: Condition<StateOf<R>>,
+    entry: StoreEntry<StateOf<R>> | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const look = new AbortController();
+    using expiry = this.alarm(() => look.abort());
+    using either = firstAbort([signal, look.signal]);
+    if (entry !== undefined) expiry?.set(entry.created);
+    let exists = false;
+    for await (const event of store.watch(key, { signal: either.signal })) {
+      if (event.type === 'undecodable') throw event.error;
+      if (event.type === 'value') {
+        exists = true;
+        expiry?.set(event.created);
+      }
+      // Between the read and the watch the entry may have gone.
+      else if (event.type === 'caught-up' && exists) continue;
+      const state = event.type === 'value' ? event.state : undefined;
+      if (isDone(state)) return 'done';
+      // A watch may begin with something old: only a read knows.
+      if (isLost?.(state) === true) return 'look';
+    }
+    return look.signal.aborted ? 'look' : 'ended';
+  }
+
+  private alarm(wake: () => void): ExpiryAlarm | undefined {
+    const { ttlMs } = this.parts;
+    if (ttlMs === undefined) return undefined;
+    const alarm = new ExpiryAlarm(ttlMs, wake);
+    const late = `Who waits for ${this.what} may be told late that a key is forgotten`;
+    this.room.clock().then(
+      (clock) => alarm.use(clock),
+      (error: unknown) => this.log.warn(`${late}: the server's clock could not be measured: ${describeThrown(error)}`),
+    );
+    return alarm;
+  }
+
+  private whyEnded(key: string, signal: AbortSignal | undefined): FlowError {
+    const what = `Waiting for ${this.nameOf(key)}`;
+    if (signal?.aborted === true) return new CancelledError(what, { cause: signal.reason });
+    if (this.room.stopping.aborted) return new ConnectionError(`${what}: the application stops.`);
+    return new ConnectionError(`${what}: it was closed.`);
   }
 }

@@ -133,7 +133,8 @@ describe('the shutdown of an application', () => {
       expect((error as Error).message).toContain('the application stops');
     }
     // Nothing of it is left on the server, and what they waited for is as it was.
-    for (const bucket of Object.values(WATCHED)) expect(await watches(bucket)).toBe(0);
+    for (const bucket of Object.values(WATCHED))
+      await until(async () => (await watches(bucket)) === 0, { what: `no watch of ${bucket}` });
     expect(await coordination.waitGroup('busy').count('k')).toBe(1);
   });
 

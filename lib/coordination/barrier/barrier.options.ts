@@ -9,7 +9,10 @@ export interface BarrierOptions {
   readonly name: string;
   /** How many have to arrive for it to open, 1 to 10,000. The same in all processes. */
   readonly parties: number;
-  /** A key at which nobody arrives for this long is forgotten, with those who wait there. @default '7d' */
+  /**
+   * A key at which nobody arrives for this long is forgotten, with those who wait there: `arrive` rejects, and the count of openings
+   * begins anew. @default '7d'
+   */
   readonly ttl?: Duration;
 }
 

@@ -73,12 +73,13 @@ export class CountDownLatch {
   }
 
   /**
-   * Resolves when it is open, at once if it is; also when it is set only later. Told by a watch.
+   * Resolves when it is open, at once if it is; also when it is set only later, or anew after its key was forgotten. Told by a
+   * watch.
    *
    * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, or has to wait while the application stops.
    */
-  wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
-    return this.room.waitUntil(key, (state) => state?.count === 0, signal);
+  async wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
+    await this.room.waitUntil(key, { isDone: (state) => state?.count === 0 }, signal);
   }
 
   /** Resolves when the server has the bucket; it is made on first use otherwise. */

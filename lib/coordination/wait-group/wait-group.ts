@@ -52,12 +52,12 @@ export class WaitGroup {
   }
 
   /**
-   * Resolves when the count is 0, at once if it is; told by a watch.
+   * Resolves when the count is 0, at once if it is; told by a watch. Also, soon after, when the key is forgotten.
    *
    * @throws CancelledError when `signal` aborts; ConnectionError when it was closed, or has to wait while the application stops.
    */
-  wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
-    return this.room.waitUntil(key, (state) => (state?.count ?? 0n) === 0n, signal);
+  async wait(key: string, { signal }: CountWaitOptions = {}): Promise<void> {
+    await this.room.waitUntil(key, { isDone: (state) => (state?.count ?? 0n) === 0n }, signal);
   }
 
   /** Resolves when the server has the bucket; it is made on first use otherwise. */
