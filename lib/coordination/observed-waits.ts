@@ -19,15 +19,16 @@ export class ObservedWaits {
     this.meter = meter.wait(kind, name);
   }
 
-  /** Waits as `wait` does, and ends as that does. */
-  observe(key: string, wait: () => Promise<void>): Promise<void> {
+  /** Waits as `wait` does, and ends as that does: with whether what was waited for has come. */
+  observe(key: string, wait: () => Promise<boolean>): Promise<boolean> {
     const { kind, name } = this;
     return this.tracer.wait({ kind, name, key }, async (span) => {
       const since = performance.now();
       let outcome: WaitOutcome = 'failed';
       try {
-        await wait();
-        outcome = 'done';
+        const hasCome = await wait();
+        if (hasCome) outcome = 'done';
+        return hasCome;
       } catch (error) {
         if (error instanceof CancelledError) outcome = 'cancelled';
         throw error;

@@ -48,7 +48,7 @@ export interface RateLimiterParts {
  * - Keys are any text; those of more than 256 characters are stored under their hash. An idle key expires.
  *
  * Promises reject with a `FlowError` when the server does not answer within the limiter's `timeout`, unless `onStoreError` says
- * otherwise.
+ * otherwise: that of `consume`, `waitFor` and `peek`. `penalty`, `reward` and `reset` have nothing to change then, and always reject.
  */
 export class RateLimiter {
   private room: LimiterRoom | undefined;
@@ -99,10 +99,7 @@ export class RateLimiter {
     return this.lines.wait(key, cost, signal);
   }
 
-  /**
-   * What {@link consume} would decide now, without using anything. Units that processes have leased count as used. While the server
-   * is away, a limiter of `onStoreError` is asked by its `peek`, if it has one.
-   */
+  /** What {@link consume} would decide now, without using anything. Units that processes have leased count as used. */
   async peek(key: string, { cost = 1, signal }: RateLimitCallOptions = {}): Promise<RateLimitDecision> {
     const { quota, fallback } = this.parts;
     checkCost(this.name, cost, quota.capacity);
@@ -130,7 +127,10 @@ export class RateLimiter {
     return this.adjust('reward', key, -cost, signal);
   }
 
-  /** Gives all units of the key back. */
+  /**
+   * Gives all units of the key back. With `precision: 'leased'`, other processes still hand out what they hold by then: up to one and
+   * a half times `lease.size` each, beyond the limit that begins anew.
+   */
   async reset(key: string, { signal }: Pick<RateLimitCallOptions, 'signal'> = {}): Promise<void> {
     const room = await this.opened(signal);
     await room.remove(key, signal);
