@@ -81,7 +81,7 @@ describe('rate limiters in a module', () => {
     const app = await startFlowApp(at.url, [], {}, [feature([{ name: 'api', ...options }], Api)]);
     const { limiter } = app.get(Api);
     await limiter.consume('stop', { cost: 3 });
-    const waiting = expect(limiter.waitFor('stop')).rejects.toThrow('is closed');
+    const waiting = expect(limiter.waitFor('stop')).rejects.toThrow('the application stops');
     await app.close();
     await waiting;
   });
