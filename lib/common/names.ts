@@ -20,7 +20,7 @@ export const FlowHeader = {
   applied: 'Flow-Applied',
   /** KV entries: when the keys of `Flow-Applied` were applied. */
   appliedAt: 'Flow-Applied-At',
-  /** KV entries: the last commit of each process that wrote lately. */
+  /** KV entries: the last commit of each process that wrote lately, and since when that list holds. */
   writers: 'Flow-Writers',
   /** KV entries: version of the schema the value was written with. */
   schemaVersion: 'Flow-Schema-Version',

@@ -19,6 +19,8 @@ export interface EntryWriterOptions {
   readonly cleanupMs: number | undefined;
   /** Revisions that the bucket keeps per key. */
   readonly history: number;
+  /** Milliseconds that a message stays at least before it may expire; `Infinity`: none expires. */
+  readonly shortestLifeMs: number;
 }
 
 /** What one write is about, beside its data. */
@@ -49,7 +51,7 @@ export type Verdict =
   | 'not applied'
   /** Not yet: the key is where it was. */
   | 'pending'
-  /** The entry was replaced by a client that keeps no marks. */
+  /** The entry was replaced by a client that keeps no marks, or has expired. */
   | 'unknowable';
 
 /** Writes entries of one bucket by compare-and-set. */
@@ -73,7 +75,7 @@ export class EntryWriter {
   prepare(key: string, base: StoredEntry, data: Uint8Array | undefined, details: WriteDetails): PreparedWrite {
     const commit = this.writer.next();
     const { schemaVersion = this.options.schemaVersion } = details;
-    const writers = base.writers.with(this.writer.id, commit);
+    const writers = base.writers.with(this.writer.id, commit, base.revision);
     const applied = base.applied.with(details.hashes, this.options.remember);
     const marks = [FlowHeader.writers, writers.text] as const;
     const headers = data === undefined ? this.deletion(marks, details.purge) : [marks, this.contentType];
@@ -86,7 +88,7 @@ export class EntryWriter {
     }
     const message = { subject: this.subjectPrefix + key, data: data ?? EMPTY, headers, expected: base.revision };
     const after = { revision: 0, data, schemaVersion, applied, writers };
-    return new PreparedWrite(this.connection, key, message, base, after);
+    return new PreparedWrite(this.connection, key, message, base, after, this.options.shortestLifeMs);
   }
 
   private deletion(marks: Header, purge: boolean): Header[] {
@@ -122,6 +124,7 @@ export class PreparedWrite {
     private readonly base: StoredEntry,
     /** What the entry is then, but for its revision. */
     private readonly after: StoredEntry,
+    private readonly shortestLifeMs: number,
   ) {}
 
   /** The entry, once it is stored at that revision. */
@@ -147,13 +150,23 @@ export class PreparedWrite {
     }
   }
 
-  /** What `now`, read after the last sending, says. */
-  judge(now: StoredEntry): Verdict {
+  /**
+   * What `now`, read after the last sending, says.
+   *
+   * @param sentMs milliseconds that have passed since the first sending, or more
+   */
+  judge(now: StoredEntry, sentMs: number): Verdict {
     const { id, commit } = this.after.writers;
-    const mark = now.writers.last(id);
+    const { revision } = this.base;
+    const { writers } = now;
+    const mark = writers.last(id);
     if (mark !== undefined && mark >= commit) return 'applied';
-    if (now.revision === this.base.revision) return 'pending';
-    if (now.writers.isEmpty || now.writers.isFull) return 'unknowable';
-    return 'not applied';
+    if (now.revision === revision) return 'pending';
+    if (writers.isEmpty || writers.isFull) return 'unknowable';
+    // The list is older than the write, which would be in it.
+    if ((writers.since || now.revision) <= revision) return 'not applied';
+    // It was begun by another's write for the same revision, which comes but once; having no message comes again.
+    const isOnce = revision > 0 || sentMs < this.shortestLifeMs;
+    return writers.on === revision && isOnce ? 'not applied' : 'unknowable';
   }
 }

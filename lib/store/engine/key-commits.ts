@@ -5,7 +5,7 @@ import { isPassing } from './bucket-request.js';
 import type { Base, Begun, CommitContext, Written } from './commit-context.js';
 import type { PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
-import { countConflict, isBlamable, rejectUnknowable } from './operation-failures.js';
+import { countConflict, earliest, isBlamable, rejectUnknowable } from './operation-failures.js';
 import type { PendingOperation } from './pending-operation.js';
 import { isWaiting, WaitingOperations } from './waiting-operations.js';
 import type { StoredEntry } from './stored-entry.js';
@@ -225,7 +225,7 @@ export class KeyCommits<State> {
       if (!uncertain) return this.lost();
       // The reply is lost. What is stored now tells what became of it.
       const now = await this.readUntilAnswered();
-      const verdict = attempt.judge(now);
+      const verdict = attempt.judge(now, performance.now() - earliest(this.batch));
       if (verdict === 'applied') {
         this.context.remember(this.key, now);
         return { revision: undefined };

@@ -29,6 +29,11 @@ export function rejectUnknowable<State>(operations: readonly PendingOperation<St
   }
 }
 
+/** When the first of them was asked for, by the performance clock. */
+export function earliest<State>(operations: readonly PendingOperation<State>[]): number {
+  return operations.reduce((first, { askedAt }) => Math.min(first, askedAt), Infinity);
+}
+
 /** Whether the error lies in the value, and so with one of the operations of a batch. */
 export function isBlamable(error: unknown): boolean {
   return error instanceof EncodeError || (error instanceof JetStreamRequestError && !isPassing(error));

@@ -67,6 +67,11 @@ export class PendingOperation<State, Answer = unknown> {
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal));
   }
 
+  /** When it was asked for, by the performance clock. */
+  get askedAt(): number {
+    return this.deadline - this.request.timeoutMs;
+  }
+
   /** For errors: `update of "SFO" in bucket "airport_delays"`. */
   get what(): string {
     const { name, key, bucket } = this.request;

@@ -14,6 +14,8 @@ export interface ProvisionedBucket {
   readonly allowsDirect: boolean;
   /** Revisions kept per key. */
   readonly history: number;
+  /** Milliseconds that a message stays at least before it may expire; `Infinity`: none expires. */
+  readonly shortestLifeMs: number;
 }
 
 /**
@@ -36,7 +38,8 @@ export async function provisionBucket(
   const what = `provision bucket "${options.bucket}"`;
   let info = await findStream(connection, layout.stream, what);
   if (info === undefined) {
-    if (mode === 'off') return checked(options, { allowsDirect: false, history: options.history ?? 1 });
+    if (mode === 'off')
+      return checked(options, { allowsDirect: false, history: options.history ?? 1, shortestLifeMs: LEAST_TTL_MS });
     if (mode === 'verify') {
       throw new ConfigurationError(`Bucket "${options.bucket}"`, [
         'it does not exist, and provision is "verify"; create it, or set provision to "auto"',
@@ -46,7 +49,16 @@ export async function provisionBucket(
     info = await bucketRequest(what, () => connection.manager.streams.info(layout.stream));
   }
   if (mode !== 'off') info = await align(connection, options, mode, info, what, log);
-  return checked(options, { allowsDirect: info.config.allow_direct, history: info.config.max_msgs_per_subject });
+  const { allow_direct: allowsDirect, max_msgs_per_subject: history } = info.config;
+  return checked(options, { allowsDirect, history, shortestLifeMs: shortestLife(info.config) });
+}
+
+/** What the server takes as a time to live of one message, and of all in a stream, is not shorter. */
+const LEAST_TTL_MS = 1_000;
+
+function shortestLife({ max_age, allow_msg_ttl = false }: StreamConfig): number {
+  if (allow_msg_ttl) return LEAST_TTL_MS;
+  return max_age === 0 ? Infinity : millis(max_age);
 }
 
 function checked(options: BucketOptions, provisioned: ProvisionedBucket): ProvisionedBucket {

@@ -24,6 +24,8 @@ interface PackedEntry {
   readonly writer: string;
   readonly commit: number;
   readonly otherWriters: string;
+  readonly writersOn: number;
+  readonly writersSince: number;
 }
 
 /**
@@ -50,7 +52,13 @@ export class RememberedEntries {
       data: packed.data === undefined ? undefined : Buffer.from(packed.data, 'latin1'),
       schemaVersion: packed.schemaVersion,
       applied: packed.applied,
-      writers: new WriterMarks(packed.writer, packed.commit, packed.otherWriters),
+      writers: new WriterMarks(
+        packed.writer,
+        packed.commit,
+        packed.otherWriters,
+        packed.writersOn,
+        packed.writersSince,
+      ),
     };
   }
 
@@ -66,6 +74,8 @@ export class RememberedEntries {
       writer: writers.id,
       commit: writers.commit,
       otherWriters: writers.others,
+      writersOn: writers.on,
+      writersSince: writers.since,
     });
   }
 

@@ -75,8 +75,9 @@ export class StoreParts<R extends AnyKvReducer> {
     this.remembered = new RememberedEntries(settings.cache);
     const { schemaVersion, remember } = settings;
     const { cleanupMs } = settings.bucket;
-    const { history } = provisioned;
-    const entries = { contentType: codec.contentType, schemaVersion, remember, cleanupMs, history };
+    const { history, shortestLifeMs } = provisioned;
+    const { contentType } = codec;
+    const entries = { contentType, schemaVersion, remember, cleanupMs, history, shortestLifeMs };
     const newWriter = (): EntryWriter => new EntryWriter(connection, layout, entries);
     const context: CommitContext<StateOf<R>> = {
       bucket: layout.bucket,

@@ -204,6 +204,7 @@ class Transaction<State> {
   private async commit(bases: readonly StoredEntry[], writes: readonly PreparedWrite[]): Promise<boolean> {
     const { context, connection, limits } = this.parts;
     this.sent = true;
+    const started = performance.now();
     let lost: { readonly cause: unknown } | undefined;
     for (;;) {
       const messages = writes.map(({ message }) => message);
@@ -219,7 +220,8 @@ class Transaction<State> {
       if (outcome.kind === 'unknown') lost = outcome;
       if (lost === undefined) return false;
       const now = await this.readAll();
-      const verdicts = writes.map((write, index) => write.judge(now[index] ?? (bases[index] as StoredEntry)));
+      const sentMs = performance.now() - started;
+      const verdicts = writes.map((write, index) => write.judge(now[index] ?? (bases[index] as StoredEntry), sentMs));
       if (verdicts.includes('applied')) return true;
       if (verdicts.includes('not applied')) return false;
       if (verdicts.includes('unknowable')) {
