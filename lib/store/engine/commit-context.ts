@@ -46,6 +46,9 @@ export interface Written {
   readonly revision: number | undefined;
 }
 
+/** How a write ended that was not applied for all that is known: another came first, or its outcome cannot be known. */
+export type Unwritten = 'lost' | 'unknowable';
+
 /** Told what happens; every method is called often. */
 export interface CommitMeter {
   conflict(): void;

@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { OutcomeUnknownError } from '../../common/errors.js';
 import { applyBatch, settle, type AppliedBatch } from './apply-batch.js';
 import { isPassing } from './bucket-request.js';
-import type { Base, Begun, CommitContext, Written } from './commit-context.js';
+import type { Base, Begun, CommitContext, Unwritten, Written } from './commit-context.js';
+import { Contention } from './contention.js';
 import type { PreparedWrite } from './entry-writer.js';
+import { inDoubt } from './doubt.js';
 import { fullJitter } from './full-jitter.js';
 import { countConflict, earliest, isBlamable, rejectUnknowable } from './operation-failures.js';
 import type { PendingOperation } from './pending-operation.js';
@@ -14,8 +15,6 @@ import type { StoredEntry } from './stored-entry.js';
 const MAX_BATCH = 512;
 /** Batch limit at which a batch is committed as it is, without taking from the queue. */
 const TAKE_NONE = 0;
-/** A key counts as contended for this long after a conflict. */
-const CONTENDED_MS = 1_000;
 
 const SOON = Promise.resolve();
 const NOBODY: ReadonlySet<never> = new Set<never>();
@@ -32,8 +31,7 @@ export class KeyCommits<State> {
   /** Operations under commit now. */
   private batch: PendingOperation<State>[] = [];
   private running = false;
-  private contendedUntil = 0;
-  private lastWriteMs = 0;
+  private readonly contention = new Contention();
 
   constructor(
     private readonly context: CommitContext<State>,
@@ -44,7 +42,7 @@ export class KeyCommits<State> {
   /** Works for another key from now on. */
   take(key: string): void {
     this.key = key;
-    this.contendedUntil = 0;
+    this.contention.clear();
   }
 
   /** Queues an operation; it settles itself. */
@@ -97,7 +95,7 @@ export class KeyCommits<State> {
   private follow(begun: Begun<State>): void {
     begun.published.then(
       ({ sequence }) => {
-        if (this.isContended()) return void this.finish(begun);
+        if (this.contention.isThere) return void this.finish(begun);
         this.context.remember(this.key, begun.write.entryAt(sequence));
         this.committed(begun.applied, sequence);
         this.next();
@@ -148,12 +146,12 @@ export class KeyCommits<State> {
         begun = base = undefined;
         continue;
       }
-      let written: Written | undefined;
+      let written: Written | Unwritten;
       try {
         written = await this.write(base.entry, applied, begun);
       } catch (error) {
         if (!isBlamable(error)) throw error;
-        this.lost();
+        this.notSent();
         if (base.kind === 'fresh') {
           if (operations.length === 1) throw error;
           return this.commitOneByOne(operations);
@@ -162,16 +160,18 @@ export class KeyCommits<State> {
         begun = base = undefined;
         continue;
       }
-      if (written !== undefined) {
+      if (typeof written === 'object') {
         this.committed(applied, written.revision);
-        return this.yieldWhenContended();
+        if (this.waiting.size > 0 && this.contention.isThere) await this.contention.yield();
+        return;
       }
       const { kind } = base;
       begun = base = undefined;
-      // A wrong guess is nobody's win.
-      if (kind === 'guessed') continue;
+      this.notSent();
+      // A wrong guess is nobody's win, and neither is a reply that is lost.
+      if (kind === 'guessed' || written === 'unknowable') continue;
       this.context.meter.conflict();
-      this.contendedUntil = performance.now() + CONTENDED_MS;
+      this.contention.noticed();
       countConflict(operations);
       // What was remembered may be long out of date; only losing with a fresh state means that others write right now.
       if (kind === 'fresh') await (pause ??= fullJitter(this.context.backoff))();
@@ -201,68 +201,69 @@ export class KeyCommits<State> {
     return prepared;
   }
 
-  /** @returns `undefined`: another writer came first, and certainly ours will not count. */
+  /** Sends the write until it is certain what became of it, or that this cannot be known. */
   private async write(
     base: StoredEntry,
     applied: AppliedBatch<State>,
     begun: Begun<State> | undefined,
-  ): Promise<Written | undefined> {
+  ): Promise<Written | Unwritten> {
     const attempt = begun?.write ?? this.prepare(base, applied);
-    let published = begun?.published;
-    let pause: (() => Promise<void>) | undefined;
     const started = performance.now();
-    let uncertain = false;
+    const outcome = await attempt.outcomeOf(begun?.published ?? attempt.publish());
+    if (outcome.kind === 'stored') {
+      this.contention.wrote(started);
+      this.context.remember(this.key, outcome.entry);
+      return outcome.entry;
+    }
+    this.context.forget(this.key);
+    if (outcome.kind === 'conflict') return 'lost';
+    try {
+      return await this.resolve(attempt);
+    } catch (error) {
+      // Whatever it is, it is not about a write of which nothing is stored.
+      throw inDoubt(this.what, error, 'its reply was lost, and what became of it could not be found out');
+    }
+  }
+
+  /** After a reply that was lost: what is stored now tells what became of the write. */
+  private async resolve(attempt: PreparedWrite): Promise<Written | Unwritten> {
+    let pause: (() => Promise<void>) | undefined;
     for (;;) {
-      const outcome = await attempt.outcomeOf(published ?? attempt.publish());
-      published = undefined;
-      if (outcome.kind === 'stored') {
-        this.lastWriteMs = performance.now() - started;
-        this.context.remember(this.key, outcome.entry);
-        return outcome.entry;
-      }
-      this.context.forget(this.key);
-      uncertain ||= outcome.kind === 'unknown';
-      if (!uncertain) return this.lost();
-      // The reply is lost. What is stored now tells what became of it.
       const now = await this.readUntilAnswered();
       const verdict = attempt.judge(now, performance.now() - earliest(this.batch));
       if (verdict === 'applied') {
         this.context.remember(this.key, now);
         return { revision: undefined };
       }
-      if (verdict === 'not applied') return this.lost();
+      if (verdict === 'not applied') return 'lost';
       if (verdict === 'unknowable') {
         rejectUnknowable(this.batch);
-        return this.lost();
+        return 'unknowable';
       }
       // Still at the revision the write was made for: it has not arrived, or is about to. The same write again is safe.
-      if (!this.anybodyWaits())
-        throw new OutcomeUnknownError(
-          `A write to "${this.key}" in bucket "${this.context.bucket}"`,
-          'every caller gave up',
-        );
+      if (!this.anybodyWaits()) throw new OutcomeUnknownError(this.what, 'every caller gave up');
       this.context.meter.retry();
       await (pause ??= fullJitter(this.context.backoff))();
+      const outcome = await attempt.outcomeOf(attempt.publish());
+      this.context.forget(this.key);
+      if (outcome.kind !== 'stored') continue;
+      this.context.remember(this.key, outcome.entry);
+      return outcome.entry;
     }
   }
 
-  private lost(): Written | undefined {
+  /** For errors about a write. */
+  private get what(): string {
+    return `A write to "${this.key}" in bucket "${this.context.bucket}"`;
+  }
+
+  private notSent(): void {
     for (const operation of this.batch) operation.sent = false;
-    return undefined;
   }
 
   private committed(applied: AppliedBatch<State>, revision: number | undefined): void {
     this.context.meter.committed(applied.outcomes.length);
     settle(applied.outcomes, revision);
-  }
-
-  /**
-   * The winner of a contended key has the newest revision in hand and would win again and again. It steps back for
-   * about as long as another process needs to read and write; its own callers' operations gather meanwhile.
-   */
-  private async yieldWhenContended(): Promise<void> {
-    if (this.waiting.size === 0 || !this.isContended()) return;
-    await delay(Math.random() * Math.min(50, 2 + 2 * this.lastWriteMs));
   }
 
   /** The leader's answer, asked for until it comes; while anybody waits for it. */
@@ -281,10 +282,5 @@ export class KeyCommits<State> {
 
   private anybodyWaits(): boolean {
     return this.batch.some(isWaiting) || this.waiting.hasAny();
-  }
-
-  /** Others have written the key a moment ago. */
-  private isContended(): boolean {
-    return this.contendedUntil > 0 && performance.now() < this.contendedUntil;
   }
 }

@@ -1,5 +1,6 @@
 import { ConflictError, EncodeError, JetStreamRequestError, OutcomeUnknownError } from '../../common/errors.js';
 import { isPassing } from './bucket-request.js';
+import { REPLACED } from './doubt.js';
 import type { PendingOperation } from './pending-operation.js';
 
 /** Counts a lost write; rejects the operations whose attempts are used up. */
@@ -16,16 +17,11 @@ export function countConflict<State>(operations: readonly PendingOperation<State
   }
 }
 
-/** Rejects the operations that may not be repeated on a guess; those with an idempotency key find out by it. */
+/** Rejects the operations that may not be repeated on a guess; those with an idempotency key go on, in doubt. */
 export function rejectUnknowable<State>(operations: readonly PendingOperation<State>[]): void {
   for (const operation of operations) {
-    if (operation.request.hash !== undefined) continue;
-    operation.reject(
-      new OutcomeUnknownError(
-        `The ${operation.what}`,
-        'the reply was lost, and the entry was replaced from outside the store since',
-      ),
-    );
+    if (operation.request.hash !== undefined) operation.doubtful = true;
+    else operation.reject(new OutcomeUnknownError(`The ${operation.what}`, REPLACED));
   }
 }
 

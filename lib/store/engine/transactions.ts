@@ -1,6 +1,5 @@
 import {
   CancelledError,
-  ConfigurationError,
   ConflictError,
   ConnectionError,
   OperationTimeoutError,
@@ -8,16 +7,18 @@ import {
   OverloadedError,
 } from '../../common/errors.js';
 import { hashIdempotencyKey } from './applied-keys.js';
-import { MAX_ATOMIC, publishAtomically } from './atomic-batch.js';
+import { publishAtomically } from './atomic-batch.js';
 import { isPassing } from './bucket-request.js';
 import type { Change } from './change.js';
-import type { CommitContext } from './commit-context.js';
+import type { CommitContext, Unwritten } from './commit-context.js';
+import { inDoubt, REPLACED } from './doubt.js';
 import type { EntryWriter, PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
 import type { QueueLimits, WriteOptions } from './operation-queue.js';
 import { orAborted } from './or-aborted.js';
 import type { StoreConnection } from './store-connection.js';
 import type { StoredEntry } from './stored-entry.js';
+import { checkKeys, nameKeys } from './transaction-keys.js';
 
 /** As for other writes; a transaction has no `ttl`. */
 export type TransactionOptions = Omit<WriteOptions, 'ttl'>;
@@ -86,22 +87,6 @@ function toldAlready(): void {
   // The caller of run() has the error, or has cancelled.
 }
 
-/** Keys for people: all of a few. */
-function nameKeys(keys: readonly string[]): string {
-  const few = keys.slice(0, 10).map((key) => `"${key}"`);
-  return few.join(', ') + (keys.length > few.length ? ` and ${keys.length - few.length} more` : '');
-}
-
-function checkKeys(bucket: string, keys: readonly string[]): void {
-  const problems: string[] = [];
-  if (keys.length === 0 || keys.length > MAX_ATOMIC)
-    problems.push(`it has ${keys.length} keys; a transaction has 1 to ${MAX_ATOMIC}`);
-  const seen = new Set<string>();
-  const twice = keys.find((key) => seen.size === seen.add(key).size);
-  if (twice !== undefined) problems.push(`it has the key "${twice}" twice`);
-  if (problems.length > 0) throw new ConfigurationError(`A transaction in bucket "${bucket}"`, problems);
-}
-
 /** One transaction on its way. */
 class Transaction<State> {
   private readonly deadline: number;
@@ -110,6 +95,10 @@ class Transaction<State> {
   private conflicts = 0;
   /** A batch is on the way or was, and what became of it is not known. */
   private sent = false;
+  /** The error by which the reply to that batch was lost. */
+  private lost: { readonly cause: unknown } | undefined;
+  /** What became of an earlier batch cannot be known any more. It stays so, whatever comes next. */
+  private doubtful = false;
 
   constructor(
     private readonly parts: TransactionParts<State>,
@@ -126,18 +115,39 @@ class Transaction<State> {
 
   /** For errors. */
   get label(): string {
-    return this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
+    return this.sent || this.doubtful ? `${this.what}, already sent and perhaps applied,` : this.what;
   }
 
   async run(): Promise<(State | undefined)[]> {
+    try {
+      return await this.untilCommitted();
+    } catch (error) {
+      throw this.doubtful || this.lost !== undefined ? inDoubt(`The ${this.what}`, error, this.unknown) : error;
+    }
+  }
+
+  /** Why it is not known whether it was applied. */
+  private get unknown(): string {
+    return this.doubtful ? REPLACED : 'the reply was lost, and what became of it could not be found out';
+  }
+
+  private async untilCommitted(): Promise<(State | undefined)[]> {
     let believed = this.recallAll();
     for (;;) {
       const bases = believed ?? (await this.readAll());
       const attempt = this.apply(bases);
       if (attempt.kind === 'write') {
         this.throwIfCancelled();
-        if (await this.commit(bases, attempt.writes)) return attempt.states;
+        const outcome = await this.commit(bases, attempt.writes);
+        if (outcome === 'applied') return attempt.states;
         this.sent = false;
+        this.lost = undefined;
+        if (outcome === 'unknowable') {
+          this.doubtful = true;
+          this.throwIfOverdue();
+          believed = undefined;
+          continue;
+        }
       } else if (believed === undefined && (await this.isSnapshot(bases))) {
         if (attempt.kind === 'threw') throw attempt.error;
         return attempt.states;
@@ -200,12 +210,14 @@ class Transaction<State> {
     });
   }
 
-  /** @returns whether the writes were applied; `false`: another writer came first. */
-  private async commit(bases: readonly StoredEntry[], writes: readonly PreparedWrite[]): Promise<boolean> {
-    const { context, connection, limits } = this.parts;
+  /** Sends the writes until it is certain what became of them, or that this cannot be known. */
+  private async commit(
+    bases: readonly StoredEntry[],
+    writes: readonly PreparedWrite[],
+  ): Promise<'applied' | Unwritten> {
+    const { context, connection } = this.parts;
     this.sent = true;
     const started = performance.now();
-    let lost: { readonly cause: unknown } | undefined;
     for (;;) {
       const messages = writes.map(({ message }) => message);
       const left = Math.max(1, Math.min(REPLY_MS, this.deadline - performance.now()));
@@ -214,30 +226,21 @@ class Transaction<State> {
         const first = outcome.lastRevision - writes.length + 1;
         for (const [index, write] of writes.entries()) context.remember(write.key, write.entryAt(first + index));
         context.meter.committed(1);
-        return true;
+        return 'applied';
       }
       for (const key of this.keys) context.forget(key);
-      if (outcome.kind === 'unknown') lost = outcome;
-      if (lost === undefined) return false;
+      if (outcome.kind === 'unknown') this.lost = outcome;
+      if (this.lost === undefined) return 'lost';
       const now = await this.readAll();
       const sentMs = performance.now() - started;
       const verdicts = writes.map((write, index) => write.judge(now[index] ?? (bases[index] as StoredEntry), sentMs));
-      if (verdicts.includes('applied')) return true;
-      if (verdicts.includes('not applied')) return false;
+      if (verdicts.includes('applied')) return 'applied';
+      if (verdicts.includes('not applied')) return 'lost';
       if (verdicts.includes('unknowable')) {
-        if (this.hash !== undefined) return false;
-        throw new OutcomeUnknownError(
-          `The ${this.what}`,
-          'the reply was lost, and an entry was replaced from outside the store since',
-          lost,
-        );
+        if (this.hash !== undefined) return 'unknowable';
+        throw new OutcomeUnknownError(`The ${this.what}`, REPLACED, this.lost);
       }
-      if (performance.now() >= this.deadline)
-        throw new OutcomeUnknownError(
-          `The ${this.what}`,
-          `the server did not answer within ${limits.timeoutMs} ms`,
-          lost,
-        );
+      this.throwIfOverdue();
       context.meter.retry();
       await this.pause();
     }
@@ -251,17 +254,14 @@ class Transaction<State> {
   }
 
   private async readAll(): Promise<StoredEntry[]> {
-    const { context, limits } = this.parts;
+    const { context } = this.parts;
     for (;;) {
       this.throwIfCancelled();
       try {
         return await Promise.all(this.keys.map((key) => context.read(key)));
       } catch (error) {
         if (!isPassing(error) || context.isClosed()) throw error;
-        if (performance.now() >= this.deadline)
-          throw this.sent
-            ? new OutcomeUnknownError(`The ${this.what}`, `the server did not answer within ${limits.timeoutMs} ms`)
-            : new OperationTimeoutError(this.what, limits.timeoutMs);
+        this.throwIfOverdue();
         context.meter.retry();
         await this.pause();
       }
@@ -274,6 +274,13 @@ class Transaction<State> {
     if (signal?.aborted === true) throw new CancelledError(`The ${this.label}`, { cause: signal.reason });
   }
 
+  private throwIfOverdue(): void {
+    if (performance.now() < this.deadline) return;
+    const { timeoutMs } = this.parts.limits;
+    if (!this.sent) throw new OperationTimeoutError(this.what, timeoutMs);
+    throw new OutcomeUnknownError(`The ${this.what}`, `the server did not answer within ${timeoutMs} ms`, this.lost);
+  }
+
   private countConflict(): void {
     const { context, limits } = this.parts;
     context.meter.conflict();
@@ -282,7 +289,7 @@ class Transaction<State> {
       throw new ConflictError(
         `The ${this.what} lost against other writers ${this.conflicts} times (maxAttempts); nothing was written.`,
       );
-    if (performance.now() >= this.deadline) throw new OperationTimeoutError(this.what, limits.timeoutMs);
+    this.throwIfOverdue();
   }
 }
 
