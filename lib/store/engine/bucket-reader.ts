@@ -1,7 +1,7 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { bulkhead } from 'cockatiel';
 import type { BucketLayout } from './bucket-layout.js';
-import { askBucket } from './bucket-request.js';
+import { ApiCode, askBucket, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { connectedAgain } from '../../connection/unless-lost.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
@@ -28,6 +28,8 @@ export class BucketReader {
     private readonly layout: BucketLayout,
     /** Whether the bucket lets replicas answer. */
     private readonly allowsDirect: boolean,
+    /** Called when a read finds that there is no bucket. */
+    private readonly onGone: () => void,
   ) {}
 
   /**
@@ -40,7 +42,12 @@ export class BucketReader {
   async latest(key: string, consistency: Consistency = 'leader', patienceMs: number = PATIENCE_MS): Promise<ReadEntry> {
     if (this.connection.status === 'disconnected') await connectedAgain(this.connection, patienceMs);
     const query = { last_by_subj: this.layout.subject(key) };
-    return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
+    try {
+      return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
+    } catch (error) {
+      if (isRefusal(error, ApiCode.streamNotFound)) this.onGone();
+      throw error;
+    }
   }
 
   private get(what: string, query: { last_by_subj: string }, consistency: Consistency): Promise<StoredMsg | null> {

@@ -232,7 +232,10 @@ export class ObjectStore<R extends AnyKvReducer> {
     return { bucket: this.bucket, keys, bytes, lastRevision };
   }
 
-  /** Deletes the bucket with everything in it. The store cannot be used afterwards, in any process, until it is provisioned anew. */
+  /**
+   * Deletes the bucket with everything in it. The store cannot be used afterwards, in any process, until it is provisioned
+   * anew. Other processes are told of it by the server, a moment later; let none of them write until then.
+   */
   async deleteBucket(): Promise<void> {
     await this.parts.admin.deleteBucket();
     this.parts.remembered.forgetAll();

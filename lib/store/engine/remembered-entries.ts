@@ -89,7 +89,7 @@ export class RememberedEntries {
     this.cache.delete(key);
   }
 
-  /** After a reconnect: the server may have come back with another store, in which revisions begin anew. */
+  /** After a reconnect or a deletion of the bucket: it may be another now, in which revisions begin anew. */
   forgetAll(): void {
     this.cache.clear();
   }

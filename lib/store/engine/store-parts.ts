@@ -4,6 +4,7 @@ import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
 import { AbsenceGuess } from './absence-guess.js';
 import { BucketAdmin } from './bucket-admin.js';
+import { onBucketDeleted } from './bucket-deletion.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { BucketReader } from './bucket-reader.js';
 import type { BucketWatchOptions } from './bucket-watch.js';
@@ -69,7 +70,8 @@ export class StoreParts<R extends AnyKvReducer> {
     this.keySpace = new KeySpace(settings.scope);
     // The types of R are inferred from these very methods.
     this.reducer = init.reducer as AnyKvReducer as KvReducer<StateOf<R>, InputOf<R>, KeyOf<R>>;
-    this.reader = new BucketReader(connection, layout, provisioned.allowsDirect);
+    const forget = (): void => this.remembered.forgetAll();
+    this.reader = new BucketReader(connection, layout, provisioned.allowsDirect, forget);
     this.admin = new BucketAdmin(connection, layout, (ask, what) => this.untilAnswered(ask, what));
     this.shared = new SharedWatches(connection, layout, init.log);
     this.remembered = new RememberedEntries(settings.cache);
@@ -94,9 +96,14 @@ export class StoreParts<R extends AnyKvReducer> {
     this.queue = new OperationQueue(context, settings.queue, (by) => meter.queued(by));
     if (settings.bucket.transactions)
       this.transactions = new Transactions({ connection, context, limits: settings.queue, newWriter });
-    this.unlisten = connection.onStatus((status) => {
-      if (status !== 'connected') this.remembered.forgetAll();
+    const unwatch = onBucketDeleted(connection, layout, forget);
+    const unlisten = connection.onStatus((status) => {
+      if (status !== 'connected') forget();
     });
+    this.unlisten = () => {
+      unwatch();
+      unlisten();
+    };
   }
 
   private recall(key: string): Belief | undefined {
