@@ -9,10 +9,12 @@ import type { StoreEntry, WatchEvent } from './store-entry.js';
 import { StoreKey } from './store-key.js';
 import type { StoreParts } from './store-parts.js';
 import { toChange, type Modified } from './modified.js';
-import { toEvent, watchEvents, type WatchOptions } from './watch-events.js';
+import { toEvent, watchEvents, type KeyEvent, type WatchOptions } from './watch-events.js';
 import { listRevisions } from './bucket-listing.js';
+import { readHistory } from './read-history.js';
 import { toObservable } from './to-observable.js';
 import { toChanges, type TransactionFunction } from './transaction-function.js';
+import { nameKeys } from './transaction-keys.js';
 import type { TransactionOptions } from './transactions.js';
 
 export type { BucketStatus, ListOptions, ReadOptions } from './object-store.options.js';
@@ -92,7 +94,7 @@ export class ObjectStore<R extends AnyKvReducer> {
       throw new ConfigurationError(`Bucket "${this.bucket}"`, ['transaction needs transactions: true in @KvObject']);
     const texts = keys.map((key) => this.textOf(key));
     const empty = (index: number): StateOf<R> => this.reducer.empty(keys[index] as KeyOf<R>);
-    return this.parts.observe('transaction', texts.join(' '), () =>
+    return this.parts.observe('transaction', nameKeys(texts), () =>
       transactions.run(texts, toChanges(change, empty), options),
     );
   }
@@ -187,18 +189,13 @@ export class ObjectStore<R extends AnyKvReducer> {
     }
   }
 
-  /** The revisions of `key` that the bucket keeps, oldest first, deletions included. */
-  async history(
-    key: KeyRef<R>,
-    options: ListOptions = {},
-  ): Promise<Exclude<WatchEvent<StateOf<R>>, { type: 'caught-up' }>[]> {
-    const pattern = this.refOf(key).text;
-    const revisions = [];
-    const listing = { pattern, include: 'history', keysOnly: false, signal: options.signal } as const;
-    for await (const { key: text, revision } of listRevisions(this.parts.connection, this.parts.layout, listing)) {
-      revisions.push(toEvent(this.parts, text, revision, false));
-    }
-    return revisions;
+  /**
+   * The revisions of `key` that the bucket keeps, oldest first, deletions included.
+   *
+   * @throws CancelledError when `signal` aborts.
+   */
+  async history(key: KeyRef<R>, options: Pick<ReadOptions, 'signal'> = {}): Promise<KeyEvent<StateOf<R>>[]> {
+    return readHistory(this.parts, this.refOf(key).text, options.signal);
   }
 
   /**

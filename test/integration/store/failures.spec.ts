@@ -95,6 +95,23 @@ describe('a cancelled read', () => {
   });
 });
 
+describe('a cancelled history', () => {
+  it('is an error, since a part of it would look like the whole', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    const key = { id: 'history' };
+    await at.store.update(key, 1);
+    await expect(at.store.history(key, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toMatchObject({
+      code: 'CANCELLED',
+      cause: { message: 'enough' },
+    });
+    proxy.dropRepliesAfter(0);
+    await expect(at.store.history(key, { signal: AbortSignal.timeout(50) })).rejects.toThrow(CancelledError);
+    proxy.restore();
+    expect(await at.store.history(key)).toHaveLength(1);
+  });
+});
+
 describe('an update whose reply is lost', () => {
   it('is applied once: the entry tells', async () => {
     await using proxy = await CuttingProxy.start(server);

@@ -3,6 +3,7 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { recordTelemetry } from '../../support/telemetry.js';
 import { until } from '../../support/until.js';
+import { needsServer } from '../../support/needs-server.js';
 import { openTallies } from './store-fixture.js';
 
 let server: EmbeddedNatsServer;
@@ -68,4 +69,18 @@ it('measures how many operations wait, and what is asked for again', async () =>
   // Also one that throws has left the queue.
   await failing;
   expect(await value('queue_depth')).toBe(0);
+});
+
+it('names a few of the keys of a transaction', async (context) => {
+  needsServer(context, server, '2.12', 'a transaction');
+  await using telemetry = recordTelemetry();
+  await using at = await openTallies(server.url, { bucket: 'many', transactions: true });
+  const keys = Array.from({ length: 200 }, (_, index) => ({ id: `k${index}` }));
+  await at.store.transaction(keys, (drafts) => {
+    for (const draft of drafts) draft.count += 1;
+  });
+  const [span] = telemetry.spans().filter(({ name }) => name === 'transaction many');
+  const text = span?.attributes['flow.store.key'] as string;
+  expect(text).toContain('"k0", "k1", "k2"');
+  expect(text).toMatch(/ and 190 more$/);
 });
