@@ -21,6 +21,19 @@ interface Run {
   readonly count: number;
 }
 
+/** Seconds that a run is as wide as, a 32nd of the age: their number stays small, and keys are forgotten late rather than early. */
+function widthOf(ageMs: number): number {
+  return ageMs / 1000 / 32;
+}
+
+function secondOf(now: number = Date.now()): number {
+  return Math.floor(now / 1000);
+}
+
+function isForgotten(run: Run, second: number, ageMs: number): boolean {
+  return run.second + widthOf(ageMs) < second - ageMs / 1000;
+}
+
 /**
  * The idempotency keys that an entry remembers as applied, oldest first: their hashes, and beside them when they
  * were added, in runs. Unchangeable: adding makes a new one, so a commit that loses leaves nothing behind.
@@ -63,33 +76,44 @@ export class AppliedKeys {
     return this.hashes.length + this.runs.length * 32;
   }
 
-  has(wanted: Buffer): boolean {
-    let at = this.hashes.indexOf(wanted);
-    while (at !== -1) {
-      if (at % HASH_BYTES === 0) return true;
-      at = this.hashes.indexOf(wanted, at + 1);
+  /**
+   * Whether the hash was added no longer ago than `ageMs`, however quiet the entry has been since. When it was added says the
+   * clock of the process that added it, and how long ago that is the clock of this one (`now`, milliseconds): a key is
+   * remembered for longer or shorter by as much as the two differ, and for up to a 32nd of the age longer in any case.
+   */
+  has(wanted: Buffer, ageMs: number, now?: number): boolean {
+    // The latest that was added first: a key that was forgotten may have been added again.
+    let at = this.hashes.lastIndexOf(wanted);
+    while (at > 0 && at % HASH_BYTES !== 0) at = this.hashes.lastIndexOf(wanted, at - 1);
+    return at !== -1 && !isForgotten(this.runOf(at / HASH_BYTES), secondOf(now), ageMs);
+  }
+
+  /** The run that has the hash at that place. */
+  private runOf(place: number): Run {
+    let end = this.size;
+    for (let index = this.runs.length - 1; index > 0; index--) {
+      const run = this.runs[index] as Run;
+      end -= run.count;
+      if (place >= end) return run;
     }
-    return false;
+    return this.runs[0] as Run;
   }
 
   /** These and `added`, without those that are beyond `limits` at `now` (milliseconds, by default the present). */
   with(added: readonly Buffer[], limits: RememberLimits, now?: number): AppliedKeys {
     if (this.size === 0 && added.length === 0) return this;
-    const second = Math.floor((now ?? Date.now()) / 1000);
-    const oldest = second - limits.ageMs / 1000;
+    const second = secondOf(now);
     const runs = [...this.runs];
-    // Runs are as wide as a 32nd of the age: their number stays small, and keys are forgotten late rather than early.
-    const width = limits.ageMs / 1000 / 32;
     const last = runs.at(-1);
     if (added.length > 0) {
-      if (last !== undefined && second - last.second < width) {
+      if (last !== undefined && second - last.second < widthOf(limits.ageMs)) {
         runs[runs.length - 1] = { second: last.second, count: last.count + added.length };
       } else {
         runs.push({ second, count: added.length });
       }
     }
     let drop = 0;
-    while (runs[0] !== undefined && runs[0].second + width < oldest) drop += runs.shift()?.count ?? 0;
+    while (runs[0] !== undefined && isForgotten(runs[0], second, limits.ageMs)) drop += runs.shift()?.count ?? 0;
     let excess = this.size + added.length - drop - limits.count;
     while (excess > 0) {
       const first = runs[0];

@@ -14,7 +14,13 @@ export interface AppliedBatch<State> {
   readonly outcomes: readonly Applied<State>[];
   /** `undefined`: nothing changed. */
   readonly write:
-    | { readonly kind: 'value'; readonly state: State; readonly ttlMs: number | undefined }
+    | {
+        readonly kind: 'value';
+        readonly state: State;
+        readonly ttlMs: number | undefined;
+        /** Schema version of the state that it was made from; 0 when it was made from none. */
+        readonly madeFrom: number;
+      }
     | { readonly kind: 'deletion'; readonly purge: boolean }
     | undefined;
   /** Hashes of the idempotency keys that the write applies. */
@@ -31,15 +37,19 @@ type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } 
  * Applies `operations` in order to the state of `base`. Each works on a copy of its own: what an operation that throws
  * has changed is gone, and each caller gets the state as it was right after its own operation.
  * Never throws: bytes that do not decode are the error of each operation that wants to see the state.
+ *
+ * @param rememberMs how long an idempotency key counts
  */
 export function applyBatch<State>(
   codec: StateCodec<State>,
   key: string,
   base: StoredEntry,
   operations: readonly PendingOperation<State>[],
+  rememberMs: number,
 ): AppliedBatch<State> {
   let source: Source<State> = base.data === undefined ? undefined : { bytes: base.data };
   let write: AppliedBatch<State>['write'];
+  let madeFrom = base.data === undefined ? 0 : base.schemaVersion;
   // Of the right length at once: most batches are of one operation, and a list that grows takes room for many.
   const outcomes = new Array<Applied<State>>(operations.length);
   let hashes: Buffer[] | undefined;
@@ -49,16 +59,19 @@ export function applyBatch<State>(
     const { change, blind, hash, ttlMs } = operation.request;
     const existed: boolean = source !== undefined;
     try {
-      const duplicate = hash !== undefined && (base.applied.has(hash) || added?.has(hash.toString('latin1')) === true);
+      const duplicate =
+        hash !== undefined && (base.applied.has(hash, rememberMs) || added?.has(hash.toString('latin1')) === true);
       const changed: Change<State> = duplicate ? KEEP : change(blind ? undefined : copyOf(codec, key, base, source));
       if (changed.kind === 'write') {
         const state: State = changed.state;
         assertSynchronous(state);
         source = { state };
-        write = { kind: 'value', state, ttlMs };
+        if (blind) madeFrom = 0;
+        write = { kind: 'value', state, ttlMs, madeFrom };
         outcomes[index] = { operation, result: { state, existed, duplicate, revision: undefined } };
       } else if (changed.kind === 'remove' && existed) {
         source = undefined;
+        madeFrom = 0;
         write = { kind: 'deletion', purge: changed.purge };
         outcomes[index] = { operation, result: { state: undefined, existed, duplicate, revision: undefined } };
       } else {

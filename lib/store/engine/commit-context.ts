@@ -11,6 +11,8 @@ export interface CommitContext<State> {
   readonly codec: StateCodec<State>;
   readonly writer: EntryWriter;
   readonly backoff: Backoff;
+  /** Milliseconds that an idempotency key counts. */
+  readonly rememberMs: number;
   /** What the store believes of the key, or `undefined` when it has to be read. */
   recall(key: string): Belief | undefined;
   remember(key: string, entry: StoredEntry): void;

@@ -31,7 +31,12 @@ export interface WriteDetails {
   readonly hashes: readonly Buffer[];
   /** Milliseconds after which the entry expires. */
   readonly ttlMs: number | undefined;
-  /** Of the data, when it was not encoded just now. @default the writer's */
+  /**
+   * Schema version of the state that the data was made from; 0 when it was made from none. An older program leaves an entry
+   * at the higher version that it has: a newer one would migrate it again.
+   */
+  readonly madeFrom: number;
+  /** Of the data, when it was not encoded just now. @default the writer's, or a higher one it was made from */
   readonly schemaVersion?: number;
 }
 
@@ -74,7 +79,7 @@ export class EntryWriter {
   /** A write of `data`, or of a deletion marker, that holds only while the key is at `base`. */
   prepare(key: string, base: StoredEntry, data: Uint8Array | undefined, details: WriteDetails): PreparedWrite {
     const commit = this.writer.next();
-    const { schemaVersion = this.options.schemaVersion } = details;
+    const { schemaVersion = Math.max(this.options.schemaVersion, details.madeFrom) } = details;
     const writers = base.writers.with(this.writer.id, commit, base.revision);
     const applied = base.applied.with(details.hashes, this.options.remember);
     const marks = [FlowHeader.writers, writers.text] as const;

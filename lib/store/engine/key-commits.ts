@@ -30,6 +30,8 @@ export class KeyCommits<State> {
   private readonly waiting = new WaitingOperations<State>();
   /** Operations under commit now. */
   private batch: PendingOperation<State>[] = [];
+  /** Operations that are committed each alone, after one another. */
+  private alone: readonly PendingOperation<State>[] = [];
   private running = false;
   private readonly contention = new Contention();
 
@@ -58,6 +60,7 @@ export class KeyCommits<State> {
   expire(now: number): void {
     this.waiting.expire(now);
     for (const operation of this.batch) operation.expire(now);
+    for (const operation of this.alone) operation.expire(now);
   }
 
   /**
@@ -80,7 +83,7 @@ export class KeyCommits<State> {
   private begin(): Begun<State> | undefined {
     const base = this.context.recall(this.key);
     if (base === undefined) return undefined;
-    const applied = applyBatch(this.context.codec, this.key, base.entry, this.batch);
+    const applied = this.apply(base, this.batch);
     if (applied.write === undefined) return undefined;
     let write: PreparedWrite;
     try {
@@ -138,7 +141,7 @@ export class KeyCommits<State> {
         if (!this.refill(limit)) return;
       }
       const operations = this.batch;
-      const applied = begun?.applied ?? applyBatch(this.context.codec, this.key, base.entry, operations);
+      const applied = begun?.applied ?? this.apply(base, operations);
       if (applied.write === undefined) {
         // The answer may be older than who came while it was on its way; without a write, nothing proves that it still holds.
         const proven = applied.outcomes.filter(({ operation }) => asked.has(operation));
@@ -180,6 +183,7 @@ export class KeyCommits<State> {
 
   /** One of the batch makes a value that cannot be stored: find out which by committing each alone. */
   private async commitOneByOne(operations: readonly PendingOperation<State>[]): Promise<void> {
+    this.alone = operations;
     for (const operation of operations) {
       this.batch = [operation];
       try {
@@ -189,14 +193,20 @@ export class KeyCommits<State> {
         operation.reject(error);
       }
     }
+    this.alone = [];
+  }
+
+  private apply({ entry }: Base, operations: readonly PendingOperation<State>[]): AppliedBatch<State> {
+    const { codec, rememberMs } = this.context;
+    return applyBatch(codec, this.key, entry, operations, rememberMs);
   }
 
   private prepare(base: StoredEntry, { write, hashes }: AppliedBatch<State>): PreparedWrite {
     const { codec, writer } = this.context;
-    const data = write?.kind === 'value' ? codec.encode(write.state) : undefined;
+    const data = write?.kind === 'value' ? codec.encode(this.key, write.state) : undefined;
     const purge = write?.kind === 'deletion' && write.purge;
-    const ttlMs = write?.kind === 'value' ? write.ttlMs : undefined;
-    const prepared = writer.prepare(this.key, base, data, { purge, hashes, ttlMs });
+    const { ttlMs = undefined, madeFrom = 0 } = write?.kind === 'value' ? write : {};
+    const prepared = writer.prepare(this.key, base, data, { purge, hashes, ttlMs, madeFrom });
     for (const operation of this.batch) operation.sent = true;
     return prepared;
   }
@@ -281,6 +291,6 @@ export class KeyCommits<State> {
   }
 
   private anybodyWaits(): boolean {
-    return this.batch.some(isWaiting) || this.waiting.hasAny();
+    return this.batch.some(isWaiting) || this.alone.some(isWaiting) || this.waiting.hasAny();
   }
 }

@@ -54,12 +54,18 @@ export interface KvObjectOptions<S extends MessageSchema = MessageSchema> {
   readonly maxBytes?: number;
   /**
    * Version of the schema, from 1, raised when `migrate` has something to do. Written beside every value.
+   *
+   * During a rollout, processes with a lower version read an entry of a higher one as it is, and what they make of it keeps the
+   * higher version: an entry is migrated once. So a new version may only add what older processes carry along, unknown to
+   * them; one whose function builds the new state from nothing would drop it. What they make anew, also by `reset`, has
+   * theirs.
    * @default 0: not versioned
    */
   readonly schemaVersion?: number;
   /**
    * Brings a state that was written with an older `schemaVersion` up to date whenever it is read; change `state` or
-   * return a new one. `fromVersion` is 0 for entries of other KV clients and from before versions were used.
+   * return a new one. `fromVersion` is 0 for entries of other KV clients and from before versions were used. What it throws
+   * becomes a `DecodeError` that names the entry.
    */
   readonly migrate?: Migrate<MessageOf<S>>;
   /** How many idempotency keys an entry remembers, and how long. @default 1024 (at most 4096), '10m' */

@@ -1,6 +1,7 @@
 import { clone, ScalarType, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { codecFor, type MessageOf, type MessageSchema } from '../../codec/message-schema.js';
 import type { MessageCodec } from '../../codec/message-codec.js';
+import { describeThrown } from '../../common/describe-thrown.js';
 import { DecodeError, EncodeError } from '../../common/errors.js';
 import type { Changed } from './kv-reducer.js';
 
@@ -45,22 +46,31 @@ export class StateCodec<State> {
   /**
    * The state in `data`, brought up to the present schema version. Shares no memory with `data`, which may be remembered.
    *
-   * @throws DecodeError naming bucket, key and revision.
+   * @throws DecodeError naming bucket, key and revision, also when `migrate` throws.
    */
   decode(key: string, entry: { readonly revision: number; readonly schemaVersion: number }, data: Uint8Array): State {
     const state = this.decodeBytes(key, entry.revision, this.sharesMemory ? data.slice() : data);
-    const { migrate, schemaVersion } = this.options;
+    const { bucket, migrate, schemaVersion } = this.options;
     if (migrate === undefined || entry.schemaVersion >= schemaVersion) return state;
-    return migrate(state, entry.schemaVersion) ?? state;
+    try {
+      return migrate(state, entry.schemaVersion) ?? state;
+    } catch (error) {
+      throw new DecodeError(
+        `Bucket "${bucket}", key "${key}", revision ${entry.revision} cannot be migrated from schemaVersion ` +
+          `${entry.schemaVersion} to ${schemaVersion}, since migrate threw ${describeThrown(error)}; it is left as it is. ` +
+          'Correct migrate, or delete or reset the entry.',
+        { cause: error },
+      );
+    }
   }
 
-  /** @throws EncodeError when the state is not of the type, or larger than the bucket takes. */
-  encode(state: State): Uint8Array {
+  /** The value of `key`. @throws EncodeError when the state is not of the type, or larger than the bucket takes. */
+  encode(key: string, state: State): Uint8Array {
     const { bucket, maxValueBytes } = this.options;
     const data = this.codec.encode(state);
     if (maxValueBytes !== undefined && data.byteLength > maxValueBytes) {
       throw new EncodeError(
-        `The new value in bucket "${bucket}" has ${data.byteLength} bytes; its maxValueBytes is ${maxValueBytes}. ` +
+        `The new value of key "${key}" in bucket "${bucket}" has ${data.byteLength} bytes; its maxValueBytes is ${maxValueBytes}. ` +
           'Split the state over several keys, or raise the limit.',
       );
     }

@@ -86,6 +86,7 @@ export class StoreParts<R extends AnyKvReducer> {
       codec,
       writer: newWriter(),
       backoff: settings.backoff,
+      rememberMs: remember.ageMs,
       recall: (key) => this.recall(key),
       remember: (key, entry) => this.remembered.set(key, entry),
       forget: (key) => this.remembered.forget(key),

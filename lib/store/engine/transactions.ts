@@ -28,7 +28,7 @@ export interface TransactionParts<State> {
   readonly connection: StoreConnection;
   readonly context: Pick<
     CommitContext<State>,
-    'bucket' | 'codec' | 'backoff' | 'recall' | 'read' | 'remember' | 'forget' | 'isClosed' | 'meter'
+    'bucket' | 'codec' | 'backoff' | 'rememberMs' | 'recall' | 'read' | 'remember' | 'forget' | 'isClosed' | 'meter'
   >;
   readonly limits: QueueLimits;
   /** A writer of its own for each transaction that runs: by a writer's mark it is known what became of its last write. */
@@ -175,8 +175,9 @@ class Transaction<State> {
     | { readonly kind: 'keep'; readonly states: (State | undefined)[] }
     | { readonly kind: 'threw'; readonly error: unknown } {
     const { hash } = this;
+    const { codec, rememberMs } = this.parts.context;
     try {
-      const isDuplicate = hash !== undefined && bases.some(({ applied }) => applied.has(hash));
+      const isDuplicate = hash !== undefined && bases.some(({ applied }) => applied.has(hash, rememberMs));
       if (isDuplicate) return { kind: 'keep', states: this.decode(bases) };
       const changes = this.change(this.decode(bases));
       // New copies of what is kept: the drafts may have been changed before it was decided to keep things as they are.
@@ -190,9 +191,9 @@ class Transaction<State> {
       const hashes = hash === undefined ? [] : [hash];
       const writes = this.keys.map((key, index) => {
         const [change, base] = [changes[index], bases[index]] as [Change<State>, StoredEntry];
-        const details = { purge: false, hashes, ttlMs: undefined };
-        if (change.kind === 'write')
-          return this.writer.prepare(key, base, this.parts.context.codec.encode(change.state), details);
+        const madeFrom = base.data === undefined ? 0 : base.schemaVersion;
+        const details = { purge: false, hashes, ttlMs: undefined, madeFrom };
+        if (change.kind === 'write') return this.writer.prepare(key, base, codec.encode(key, change.state), details);
         // What is kept is written again as it is: so the whole holds only if that has not changed either.
         const data = change.kind === 'keep' ? base.data : undefined;
         return this.writer.prepare(key, base, data, { ...details, schemaVersion: base.schemaVersion });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { until } from '../../support/until.js';
 import { openTallies } from './store-fixture.js';
 
 let server: EmbeddedNatsServer;
@@ -62,6 +63,16 @@ describe('an idempotency key', () => {
     for (const idempotencyKey of ['a', 'b', 'c', 'd']) await at.store.update(key, 1, { idempotencyKey });
     expect((await at.store.update(key, 1, { idempotencyKey: 'b' })).count).toBe(4);
     expect((await at.store.update(key, 1, { idempotencyKey: 'a' })).count).toBe(5);
+  });
+
+  it('is forgotten after its time, also when nothing was written since', async () => {
+    await using at = await openTallies(server.url, { remember: { age: '1s' } });
+    const key = { id: 'quiet' };
+    const same = { idempotencyKey: 'a' };
+    expect((await at.store.update(key, 1, same)).count).toBe(1);
+    expect((await at.store.update(key, 1, same)).count).toBe(1);
+    await until(async () => (await at.store.update(key, 1, same)).count === 2, { what: 'the key to be forgotten' });
+    expect((await at.store.update(key, 1, same)).count).toBe(2);
   });
 
   it('fits a thousand beside a value', async () => {

@@ -179,6 +179,16 @@ describe('a transaction', () => {
     expect(await counts(at.store, a)).toEqual([1_002]);
   });
 
+  it('leaves what an older process changes at the higher version', async () => {
+    const bucket = { bucket: 'rollout', transactions: true };
+    const migrate = (state: unknown): void => void ((state as { count: number }).count += 1_000);
+    await using old = await openTallies(server.url, bucket);
+    await using at = await openTallies(server.url, { ...bucket, schemaVersion: 1, migrate });
+    await at.store.update(a, 1);
+    await move(old.store, a, b, 1);
+    expect(await counts(at.store, a, b)).toEqual([0, 1_001]);
+  });
+
   it('gives up when told to, and says what is wrong', async () => {
     await using at = await openTallies(server.url, { bucket: 'limits', transactions: true });
     await using other = await openTallies(server.url, { bucket: 'limits' });

@@ -108,6 +108,9 @@ describe('values', () => {
     const settled = await Promise.allSettled([add('a'), add('x'.repeat(300)), add('b')]);
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect((settled[1] as PromiseRejectedResult).reason).toBeInstanceOf(EncodeError);
+    expect((settled[1] as PromiseRejectedResult).reason).toMatchObject({
+      message: expect.stringContaining('value of key "k" in bucket "small" has') as string,
+    });
     expect((await at.store.read(key))?.by).toEqual(['a', 'b']);
   });
 
@@ -143,6 +146,65 @@ describe('values', () => {
     expect(await at.store.read({ id: 'k' })).toEqual({ count: 2, by: ['from 0'] });
     expect(await at.store.update({ id: 'k' }, 1)).toEqual({ count: 3, by: ['from 0'] });
     expect(await at.store.read({ id: 'k' })).toEqual({ count: 3, by: ['from 0'] });
+  });
+
+  it('of a newer schema version stay so when an older process writes them', async () => {
+    await using old = await openTallies(server.url, { bucket: 'rollout', schemaVersion: 1 });
+    await using at = await openTallies(server.url, {
+      bucket: 'rollout',
+      schemaVersion: 2,
+      migrate: (state, from) => {
+        (state as Tally).by.push(`from ${from}`);
+      },
+    });
+    const key = { id: 'k' };
+    await old.store.update(key, 1);
+    await at.store.update(key, 1);
+    // Once on what it remembers, which loses, and once on what it remembers then.
+    for (let time = 0; time < 2; time++) await old.store.update(key, 1);
+    expect(await at.store.update(key, 1)).toEqual({ count: 5, by: ['from 1'] });
+    // What an older process makes anew is its own.
+    await old.store.reset(key);
+    expect(await at.store.read(key)).toEqual({ count: 0, by: ['from 1'] });
+    await at.store.update(key, 1);
+    await old.store.delete(key);
+    await old.store.update(key, 7);
+    expect(await at.store.read(key)).toEqual({ count: 7, by: ['from 1'] });
+    await Promise.all([at.store.update(key, 1), old.store.reset(key), old.store.update(key, 1)]);
+    expect((await at.store.read(key))?.by).toEqual(['from 1']);
+  });
+
+  it('that migrate refuses are reported with their place, and end no watch', async () => {
+    await using old = await openTallies(server.url, { bucket: 'refused' });
+    for (const id of ['a', 'bad', 'c']) await old.store.update({ id }, id === 'bad' ? 13 : 1);
+    await using at = await openTallies(server.url, {
+      bucket: 'refused',
+      schemaVersion: 1,
+      migrate: (state) => {
+        if ((state as Tally).count === 13) throw new RangeError('unlucky');
+      },
+    });
+    const place =
+      'Bucket "refused", key "bad", revision 2 cannot be migrated from schemaVersion 0 to 1, since migrate threw RangeError: unlucky';
+    const attempts = [() => at.store.update({ id: 'bad' }, 1), () => at.store.read({ id: 'bad' })];
+    for (const attempt of attempts) {
+      const failing = attempt();
+      await expect(failing).rejects.toThrow(DecodeError);
+      await expect(failing).rejects.toThrow(place);
+      await expect(failing).rejects.toMatchObject({ cause: { message: 'unlucky' } });
+    }
+    const undecodable: string[] = [];
+    const onUndecodable = ({ text }: { text: string }): void => void undecodable.push(text);
+    const entries = await collect(at.store.entries(undefined, { onUndecodable }));
+    expect([entries.map(({ key }) => key.text), undecodable]).toEqual([['a', 'c'], ['bad']]);
+    const told: string[] = [];
+    for await (const event of at.store.watch()) {
+      if (event.type === 'caught-up') break;
+      told.push(`${event.key.text} ${event.type}`);
+    }
+    expect(told).toEqual(['a value', 'bad undecodable', 'c value']);
+    await at.store.reset({ id: 'bad' });
+    expect((await at.store.update({ id: 'bad' }, 1)).count).toBe(1);
   });
 
   it('of several scopes share a bucket without seeing each other', async () => {

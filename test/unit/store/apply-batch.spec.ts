@@ -111,10 +111,10 @@ describe('a batch of operations', () => {
     const initials = fc.option(fc.array(fc.nat(99), { maxLength: 5 }), { nil: undefined });
     fc.assert(
       fc.property(initials, steps, (initial, all) => {
-        const data = initial === undefined ? undefined : codec.encode({ values: [...initial] });
+        const data = initial === undefined ? undefined : codec.encode('k', { values: [...initial] });
         const base: StoredEntry = { ...ABSENT, revision: 7, data };
         const before = data?.slice();
-        const applied = applyBatch(codec, 'k', base, all.map(operation));
+        const applied = applyBatch(codec, 'k', base, all.map(operation), 60_000);
         const expected = model(initial, all);
 
         const outcomes = applied.outcomes.map((outcome) =>

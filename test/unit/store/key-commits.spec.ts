@@ -43,6 +43,7 @@ describe('operations that change nothing', () => {
       bucket: 'b',
       codec,
       backoff: { initialMs: 1, maxMs: 1 },
+      rememberMs: 60_000,
       recall: () => undefined,
       forget: () => undefined,
       remember: () => undefined,
@@ -54,7 +55,7 @@ describe('operations that change nothing', () => {
     const stored = (revision: number): StoredEntry => ({
       ...ABSENT,
       revision,
-      data: codec.encode({ count: revision }),
+      data: codec.encode('k', { count: revision }),
     });
 
     const early = look();

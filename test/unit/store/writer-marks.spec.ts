@@ -59,7 +59,12 @@ function verdict(base: StoredEntry, now: (ours: WriterMarks) => StoredEntry, sen
     shortestLifeMs: 1_000,
   };
   const writer = new EntryWriter(connection, new BucketLayout('b'), options);
-  const write = writer.prepare('k', base, new Uint8Array(), { purge: false, hashes: [], ttlMs: undefined });
+  const write = writer.prepare('k', base, new Uint8Array(), {
+    purge: false,
+    hashes: [],
+    ttlMs: undefined,
+    madeFrom: 0,
+  });
   return write.judge(now(write.entryAt(base.revision + 1).writers), sentMs);
 }
 
