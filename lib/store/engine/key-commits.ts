@@ -205,7 +205,8 @@ export class KeyCommits<State> {
     const { codec, writer } = this.context;
     const data = write?.kind === 'value' ? codec.encode(this.key, write.state) : undefined;
     const purge = write?.kind === 'deletion' && write.purge;
-    const { ttlMs = undefined, madeFrom = 0 } = write?.kind === 'value' ? write : {};
+    const ttlMs = write?.kind === 'value' ? write.ttlMs : undefined;
+    const madeFrom = write?.kind === 'value' ? write.madeFrom : 0;
     const prepared = writer.prepare(this.key, base, data, { purge, hashes, ttlMs, madeFrom });
     for (const operation of this.batch) operation.sent = true;
     return prepared;

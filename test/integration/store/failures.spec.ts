@@ -35,6 +35,52 @@ describe('a cancelled update', () => {
     expect((await at.store.read(key))?.count).toBe(2);
   });
 
+  it('is not applied when it waited behind a write on its way', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    await using other = await openTallies(server.url);
+    const key = { id: 'behind' };
+    await at.store.update(key, 1);
+    proxy.holdReplies();
+    const first = at.store.update(key, 1);
+    await until(async () => (await other.store.read(key))?.count === 2, { what: 'the write to be on its way' });
+    const controller = new AbortController();
+    const waiting = at.store.update(key, 100, { signal: controller.signal });
+    const last = at.store.update(key, 1);
+    controller.abort();
+    await expect(waiting).rejects.toThrow('update of "behind" in bucket "tallies" was cancelled.');
+    proxy.deliverReplies();
+    expect([(await first).count, (await last).count]).toEqual([2, 3]);
+    expect((await other.store.read(key))?.count).toBe(3);
+  });
+
+  it('is not applied when it was sent with others in a write that is refused', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url);
+    await using other = await openTallies(server.url);
+    const key = { id: 'conflicting' };
+    await at.store.update(key, 1);
+    await other.store.update(key, 10);
+    proxy.holdReplies();
+    const controller = new AbortController();
+    const ran: number[] = [];
+    const add = (amount: number) => (draft: { count: number }) => {
+      ran.push(amount);
+      draft.count += amount;
+    };
+    const batch = [1, 100, 1].map((amount) =>
+      at.store.modify(key, add(amount), amount === 100 ? { signal: controller.signal } : {}),
+    );
+    // Sent on what is remembered, where another has written meanwhile: the refusal is on its way.
+    await until(() => ran.length === 3, { what: 'the batch to be sent' });
+    controller.abort();
+    await expect(batch[1]).rejects.toThrow('already sent and perhaps applied, was cancelled');
+    proxy.deliverReplies();
+    expect([(await batch[0])!.count, (await batch[2])!.count]).toEqual([12, 13]);
+    expect(ran).toEqual([1, 100, 1, 1, 1]);
+    expect((await other.store.read(key))?.count).toBe(13);
+  });
+
   it('is given up at once while the server is away, and says that it may be applied', async () => {
     await using proxy = await CuttingProxy.start(server);
     await using at = await openTallies(proxy.url);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { json } from '../../../lib/codec/message-schema.js';
 import { applyBatch } from '../../../lib/store/engine/apply-batch.js';
-import { hashIdempotencyKey } from '../../../lib/store/engine/applied-keys.js';
+import { AppliedKeys, hashIdempotencyKey } from '../../../lib/store/engine/applied-keys.js';
 import type { Change } from '../../../lib/store/engine/change.js';
 import { PendingOperation } from '../../../lib/store/engine/pending-operation.js';
 import { StateCodec } from '../../../lib/store/engine/state-codec.js';
@@ -81,15 +81,37 @@ function operation(step: Step): PendingOperation<Numbers> {
   );
 }
 
+interface ModelOutcome {
+  readonly values: readonly number[] | undefined;
+  readonly existed: boolean;
+  readonly duplicate: boolean;
+}
+
+const REMEMBER_MS = 60_000;
+
+/** The keys that an entry has of some time ago, and of just now. */
+function appliedOf(forgotten: readonly number[], applied: readonly number[]): AppliedKeys {
+  const limits = { count: 100, ageMs: 1e9 };
+  const hashes = (numbers: readonly number[]): Buffer[] => numbers.map((number) => hashIdempotencyKey(String(number)));
+  const old = AppliedKeys.NONE.with(hashes(forgotten), { ...limits, ageMs: 1 }, Date.now() - 10 * REMEMBER_MS);
+  return old.with(hashes(applied), { ...limits, ageMs: REMEMBER_MS * 20 });
+}
+
 /** What the steps come to one after the other, by values that are never changed in place. */
-function model(initial: readonly number[] | undefined, all: readonly Step[]) {
+function model(initial: readonly number[] | undefined, applied: readonly number[], all: readonly Step[]) {
   let values = initial;
   let changed = false;
-  const used = new Set<number>();
-  const outcomes = all.map((step): { values: readonly number[] | undefined } | 'spoiled' => {
+  const used = new Set(applied);
+  const hashes: Buffer[] = [];
+  const outcomes = all.map((step): ModelOutcome | 'spoiled' => {
     if (step.kind === 'spoil and throw') return 'spoiled';
-    if (step.kind === 'push' && (step.once === undefined || !used.has(step.once))) {
-      if (step.once !== undefined) used.add(step.once);
+    const existed = values !== undefined;
+    const duplicate = step.kind === 'push' && step.once !== undefined && used.has(step.once);
+    if (step.kind === 'push' && !duplicate) {
+      if (step.once !== undefined) {
+        used.add(step.once);
+        hashes.push(hashIdempotencyKey(String(step.once)));
+      }
       values = [...(values ?? []), step.value];
       changed = true;
     }
@@ -101,30 +123,38 @@ function model(initial: readonly number[] | undefined, all: readonly Step[]) {
       values = undefined;
       changed = true;
     }
-    return { values };
+    return { values, existed, duplicate };
   });
-  return { values, changed, outcomes };
+  return { values, changed, outcomes, hashes };
 }
 
 describe('a batch of operations', () => {
   it('comes to what its operations come to one after the other', () => {
     const initials = fc.option(fc.array(fc.nat(99), { maxLength: 5 }), { nil: undefined });
+    const numbers = fc.uniqueArray(fc.nat(5), { maxLength: 3 });
     fc.assert(
-      fc.property(initials, steps, (initial, all) => {
+      fc.property(initials, numbers, numbers, steps, (initial, forgotten, known, all) => {
         const data = initial === undefined ? undefined : codec.encode('k', { values: [...initial] });
-        const base: StoredEntry = { ...ABSENT, revision: 7, data };
+        const base: StoredEntry = { ...ABSENT, revision: 7, data, applied: appliedOf(forgotten, known) };
         const before = data?.slice();
-        const applied = applyBatch(codec, 'k', base, all.map(operation), 60_000);
-        const expected = model(initial, all);
+        const applied = applyBatch(codec, 'k', base, all.map(operation), REMEMBER_MS);
+        const expected = model(initial, known, all);
 
         const outcomes = applied.outcomes.map((outcome) =>
-          'error' in outcome ? 'spoiled' : { values: outcome.result.state?.values },
+          'error' in outcome
+            ? 'spoiled'
+            : {
+                values: outcome.result.state?.values,
+                existed: outcome.result.existed,
+                duplicate: outcome.result.duplicate,
+              },
         );
         // A remove does not look at the state, and what is kept by it is not told.
         const told = expected.outcomes.map((outcome, index) =>
-          all[index]!.kind === 'remove' ? { values: undefined } : outcome,
+          outcome !== 'spoiled' && all[index]!.kind === 'remove' ? { ...outcome, values: undefined } : outcome,
         );
         expect(outcomes).toEqual(told);
+        expect(applied.hashes).toEqual(expected.hashes);
         expect(applied.write !== undefined).toBe(expected.changed);
         if (applied.write?.kind === 'value') expect(applied.write.state.values).toEqual(expected.values);
         if (applied.write?.kind === 'deletion') expect(expected.values).toBeUndefined();

@@ -6,7 +6,9 @@ import { KeyCommits } from '../../../lib/store/engine/key-commits.js';
 import { PendingOperation, type OperationResult } from '../../../lib/store/engine/pending-operation.js';
 import { StateCodec } from '../../../lib/store/engine/state-codec.js';
 import { ABSENT, type StoredEntry } from '../../../lib/store/engine/stored-entry.js';
+import { OperationTimeoutError, OutcomeUnknownError } from '../../../lib/common/errors.js';
 import { until } from '../../support/until.js';
+import { ScriptedBucket, type Fate, type Log } from './scripted-bucket.js';
 
 interface Count {
   count: number;
@@ -69,5 +71,39 @@ describe('operations that change nothing', () => {
     await until(() => reads.length === 2, { what: 'the second read' });
     reads[1]!(stored(2));
     expect((await late.promise).state).toEqual({ count: 2 });
+  });
+});
+
+describe('operations that are committed one by one, since one of them makes a value that cannot be stored', () => {
+  it('are given up when they are due, also those whose turn has not come', async () => {
+    const lost: Fate = { before: [], arrives: 'never', after: [], reply: 'is lost' };
+    let requests = 0;
+    const bucket = new ScriptedBucket(
+      Array.from({ length: 10_000 }, () => lost),
+      [],
+      (count) => (requests = count),
+    );
+    const commits = new KeyCommits<Log>(bucket.context(), () => undefined);
+    commits.take('k');
+    const add = (...ids: number[]): PendingOperation<Log> => {
+      const change = (before: Log = { ids: [] }): Change<Log> => ({
+        kind: 'write',
+        state: { ids: [...before.ids, ...ids] },
+      });
+      const details = { blind: false, hash: undefined, maxAttempts: 1, timeoutMs: 10_000, signal: undefined };
+      const request = { name: 'add', key: 'k', bucket: 'b', change, answer: (result: unknown) => result, ...details };
+      return new PendingOperation<Log>(request, () => undefined);
+    };
+    const operations = [add(1), add(...Array.from({ length: 2_000 }, () => 2)), add(3)];
+    for (const operation of operations) commits.add(operation);
+    const ends = Promise.allSettled(operations.map(({ promise }) => promise));
+    // The first of them is sent alone, again and again.
+    await until(() => requests > 5, { what: 'the first to be on its way' });
+    commits.expire(performance.now() + 20_000);
+    expect(operations.map(({ settled }) => settled)).toEqual([true, true, true]);
+    const reasons = (await ends).map((end) => (end.status === 'rejected' ? (end.reason as unknown) : end));
+    expect(reasons[0]).toBeInstanceOf(OutcomeUnknownError);
+    expect(reasons[1]).toBeInstanceOf(OperationTimeoutError);
+    expect(reasons[2]).toBeInstanceOf(OperationTimeoutError);
   });
 });
