@@ -15,7 +15,7 @@ export interface Log {
   ids: number[];
 }
 
-export const logCodec = StateCodec.for(json<Log>('Log'), {
+const logCodec = StateCodec.for(json<Log>('Log'), {
   bucket: 'b',
   schemaVersion: 0,
   migrate: undefined,
