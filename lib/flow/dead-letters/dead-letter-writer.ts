@@ -3,7 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { DecodeError, EncodeError, MessageTooLargeError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
-import type { FlowNames } from '../../common/names.js';
+import { DEAD_STREAM, type FlowNames } from '../../common/names.js';
 import {
   DeadLetterSchema,
   HeaderSchema,
@@ -12,12 +12,14 @@ import {
   type Header,
 } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
-import { toFailure } from '../runs/failure.js';
+import type { StoredMessage } from '../../stream/stored-message.js';
+import { readLastBySubject } from '../../stream/stream-reader.js';
+import { toError, toFailure } from '../runs/failure.js';
 import { deathOf, markDead, settlementKey } from '../runs/run-record.js';
 import type { RunStore } from '../runs/run-store.js';
 import type { FirstRecord } from '../runtime/first-record.js';
 import type { StepMessage } from '../runtime/step-message.js';
-import { identityOf, isOwnHeader, LEFT_OUT } from './letter.js';
+import { decodeLetter, identityOf, isOwnHeader, LEFT_OUT, type LetterOrigin } from './letter.js';
 
 /** Header values beyond this are left out of a letter that is too large with them. */
 const LONGEST_HEADER = 256;
@@ -46,6 +48,31 @@ export class DeadLetterWriter {
   async write(step: string, message: StepMessage, reason: DeadReason, error: unknown): Promise<void> {
     await this.store(this.letterOf(step, message, reason, error), error);
     if (this.runs !== undefined) await this.recordFailure(this.runs, step, message, error);
+  }
+
+  /**
+   * Whether an earlier delivery gave the message up: its letter is there, but its acknowledgement did not arrive. Makes sure that
+   * the run's failure is stored as well.
+   */
+  async resume(step: string, message: StepMessage): Promise<boolean> {
+    const subject = this.names.deadSubject(step, message.runId, message.index);
+    const stored = await readLastBySubject(this.connection, DEAD_STREAM, subject);
+    if (stored === undefined) return false;
+    const letter = this.read(stored);
+    if (letter === undefined || identityOf(letter) !== identityOf(originOf(message))) return false;
+    const error = letter.failure && toError(letter.failure);
+    if (this.runs !== undefined) await this.recordFailure(this.runs, step, message, error);
+    return true;
+  }
+
+  /** What is no letter says nothing; a letter for the message will take its place. */
+  private read(stored: StoredMessage): DeadLetter | undefined {
+    try {
+      return decodeLetter(stored);
+    } catch (error) {
+      this.log.warn(`Dead letter "${stored.subject}" is passed over: ${describeThrown(error)}`);
+      return undefined;
+    }
   }
 
   /**
@@ -87,11 +114,9 @@ export class DeadLetterWriter {
       reason,
       failure: toFailure(error),
       attempts: delivery.attempt,
-      publishedAt: timestampFromDate(delivery.time),
+      ...originOf(message),
       deadAt: timestampFromDate(new Date()),
       subject: delivery.subject,
-      stream: delivery.stream,
-      sequence: BigInt(delivery.sequence),
       headers: headers?.keys().map((name) => create(HeaderSchema, { name, values: headers.values(name) })) ?? [],
       payload: delivery.data,
       instance: this.instance,
@@ -126,6 +151,10 @@ export class DeadLetterWriter {
       throw error;
     }
   }
+}
+
+function originOf({ delivery: { stream, sequence, time } }: StepMessage): LetterOrigin {
+  return { stream, sequence: BigInt(sequence), publishedAt: timestampFromDate(time) };
 }
 
 /** Gives up more and more of what only people read; the last also the run's metadata, so that it cannot be redriven. */

@@ -16,11 +16,14 @@ export function decodeLetter(message: StoredMessage): DeadLetter {
   }
 }
 
+/** Which message it was that died. */
+export type LetterOrigin = Pick<DeadLetter, 'stream' | 'sequence' | 'publishedAt'>;
+
 /**
  * Names the message that died: its stream, its sequence there, and when it was stored, since a stream that was
  * deleted and made anew counts from 1 again.
  */
-export function identityOf({ stream, sequence, publishedAt }: DeadLetter): string {
+export function identityOf({ stream, sequence, publishedAt }: LetterOrigin): string {
   return `${stream}:${sequence}:${publishedAt === undefined ? '' : timestampMs(publishedAt)}`;
 }
 

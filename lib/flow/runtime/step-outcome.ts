@@ -1,6 +1,5 @@
 import { DeadReason } from '../../codec/gen/flow/v1/dead_letter_pb.js';
 import {
-  AckTimeoutError,
   ConnectionError,
   DecodeError,
   EncodeError,
@@ -73,9 +72,6 @@ function toOutcome(decision: RetryDecision): FailureOutcome {
 
 function isServerTrouble(error: unknown): boolean {
   return (
-    error instanceof ConnectionError ||
-    error instanceof PublishTimeoutError ||
-    error instanceof AckTimeoutError ||
-    error instanceof JetStreamRequestError
+    error instanceof ConnectionError || error instanceof PublishTimeoutError || error instanceof JetStreamRequestError
   );
 }

@@ -76,10 +76,11 @@ export class StepRunner {
     const { delivery } = lease;
     const { contract, tracer } = this.services;
     const message = openMessage(delivery, source, this.node);
-    if (this.isNothing(message)) return this.skip(message);
     const fields = { flow: contract.name, step: this.node.name, runId: message.runId, attempt: delivery.attempt };
     return runWithLogFields(fields, () =>
-      tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)),
+      this.isNothing(message)
+        ? this.skip(message)
+        : tracer.process(fields, delivery, (span) => this.attempt(message, lease, span)),
     );
   }
 
@@ -107,7 +108,7 @@ export class StepRunner {
     try {
       if ('error' in message.input) throw message.input.error;
       phase = 'commit';
-      if (delivery.redelivered && (await this.services.commit.resume(this.node, message))) {
+      if (delivery.redelivered && (await this.hasEnded(message))) {
         ending = 'resumed';
       } else if (delivery.redelivered && this.services.cancelled.has(message.runId, delivery)) {
         // Cancelled while we looked for what an earlier delivery has done.
@@ -132,11 +133,7 @@ export class StepRunner {
     }
     if (!GOES_ON.has(ending)) {
       const confirming = this.acknowledge(message);
-      const unconfirmed = confirming && (await confirming);
-      if (unconfirmed !== undefined) {
-        if (span !== undefined) recordError(span, unconfirmed);
-        ending = 'retried';
-      }
+      if (confirming !== undefined && !(await confirming)) span?.addEvent('acknowledgement not confirmed');
     }
     this.meter.finished(ending, Date.now() - startedAtMs);
   }
@@ -144,27 +141,28 @@ export class StepRunner {
   /**
    * Says that the message is done, whatever came of it: the only place that does, and the last that happens to it.
    *
-   * @returns with `ack: 'double'` a promise, which resolves to the error when the server has not confirmed it; otherwise
-   * nothing, so that nobody waits.
+   * @returns with `ack: 'double'` a promise, which resolves to whether the server has confirmed it; otherwise nothing, so that
+   * nobody waits.
    */
-  private acknowledge(message: StepMessage): Promise<Error | undefined> | undefined {
+  private acknowledge(message: StepMessage): Promise<boolean> | undefined {
     if (this.node.ack === 'double') return this.acknowledgeConfirmed(message);
     message.delivery.ack();
     return undefined;
   }
 
   /** What is not confirmed is handed back. It is no failure of the step: what came of the message is stored. */
-  private async acknowledgeConfirmed({ delivery, runId }: StepMessage): Promise<Error | undefined> {
+  private async acknowledgeConfirmed({ delivery, runId }: StepMessage): Promise<boolean> {
     try {
-      await delivery.ackConfirmed(CONFIRM_TIMEOUT_MS);
-      return undefined;
+      // The lease is not extended meanwhile: what is handed back must still be ours.
+      await delivery.ackConfirmed(Math.min(CONFIRM_TIMEOUT_MS, this.node.ackWaitMs / 2));
+      return true;
     } catch (error) {
       this.services.log.warn(
         `Run "${runId}": step "${this.node.name}" is done with its message, which the server did not confirm; ` +
           `again in ${STAYING_RETRY_MS} ms unless it knows: ${describeThrown(error)}`,
       );
       delivery.nak(STAYING_RETRY_MS);
-      return error as Error;
+      return false;
     }
   }
 
@@ -194,7 +192,8 @@ export class StepRunner {
     // As the failure itself it is logged as such.
     if (unrecorded === undefined || unrecorded === failure) return;
     this.services.log.warn(
-      `Run "${runId}": its record does not say that it came to step "${this.node.name}": ${describeThrown(unrecorded)}`,
+      `Run "${runId}": that it came to step "${this.node.name}" could not be recorded; the message's next delivery or its dead ` +
+        `letter records it: ${describeThrown(unrecorded)}`,
     );
   }
 
@@ -233,6 +232,12 @@ export class StepRunner {
   private isGoneIn(delivery: Delivery, delayMs: number): boolean {
     if (!this.ownStreams.has(delivery.stream)) return false;
     return Date.now() + delayMs >= delivery.time.getTime() + this.services.contract.retentionMs;
+  }
+
+  /** Whether an earlier delivery came to its end, with a result or a dead letter: what follows from that is stored now. */
+  private async hasEnded(message: StepMessage): Promise<boolean> {
+    const { commit, deadLetters } = this.services;
+    return (await commit.resume(this.node, message)) || (await deadLetters.resume(this.node.name, message));
   }
 
   /** Another delivery of the message may have come to its end while this one failed: then nothing is lost. */

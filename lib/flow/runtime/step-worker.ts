@@ -111,8 +111,8 @@ export class StepWorker {
   abandon(): void {
     if (this.held > 0) {
       this.log.error(
-        `Step "${this.node.name}": the time for the shutdown is over, and the results of ${this.held} of its messages are ` +
-          'not stored. These are delivered again, at the latest after their ackWait.',
+        `Step "${this.node.name}": the time for the shutdown is over, and ${this.held} of its messages have not come to their ` +
+          'end: their results are not stored, or the server has not confirmed that they are done. It delivers these again, at the latest after their ackWait.',
       );
     }
     this.leases.handBack();

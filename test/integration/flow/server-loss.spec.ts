@@ -158,7 +158,7 @@ describe('a server that is killed', { timeout: 60_000 }, () => {
     await counting;
     expect(errors).toEqual([
       expect.stringMatching(
-        /Step "first": the time for the shutdown is over, and the results of 1 of its messages are not stored/,
+        /Step "first": the time for the shutdown is over, and 1 of its messages have not come to their end/,
       ),
       expect.stringMatching(/The time for the shutdown is over: the connection is closed/),
     ]);

@@ -175,7 +175,7 @@ describe('a message that is given up while its run', () => {
     await nats.streams.publish('come.in', 'x', { headers: { 'Flow-Run-Id': 'garbled' } });
     await until(() => at.letters.get('come.arrive.garbled'), { what: 'the letter' });
     const told = await until(() => at.logged.find((line) => /came to step/.test(line)), { what: 'the warning' });
-    expect(told).toMatch(/^Run "garbled": its record does not say that it came to step "arrive": .*flow\.v1\.Run/);
+    expect(told).toMatch(/^Run "garbled": that it came to step "arrive" could not be recorded; .*flow\.v1\.Run/);
     await settled('FLOW_come_IN', 'flow_come=arrive=come=2Ein');
     expect(at.logged.filter((line) => /came to step/.test(line))).toEqual([told]);
   });

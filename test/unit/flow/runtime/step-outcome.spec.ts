@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeadReason } from '../../../../lib/codec/gen/flow/v1/dead_letter_pb.js';
 import {
-  AckTimeoutError,
   ConnectionError,
   DecodeError,
   EncodeError,
@@ -26,24 +25,22 @@ describe('what becomes of a message whose step failed', () => {
     expect(judgeFailure(new Error('x'), 'handle', attempt, POLICY)).toEqual(outcome);
   });
 
-  it.each([
-    new ConnectionError('gone'),
-    new PublishTimeoutError('a', 1),
-    new AckTimeoutError('a', 1),
-    new JetStreamRequestError('full', 10_077),
-  ])('a result that the server did not take is nobody’s failure: $name', (error) => {
-    for (const [attempt, longest] of [
-      [1, 1_000],
-      [3, 4_000],
-      [99, 60_000],
-    ] as const) {
-      const outcome = judgeFailure(error, 'commit', attempt, POLICY) as { kind: string; delayMs: number };
-      expect(outcome.kind).toBe('retry');
-      expect(outcome.delayMs).toBeLessThanOrEqual(longest);
-      expect(outcome.delayMs).toBeGreaterThanOrEqual(longest / 2);
-    }
-    expect(judgeFailure(error, 'handle', 99, POLICY)).toMatchObject({ kind: 'dead' });
-  });
+  it.each([new ConnectionError('gone'), new PublishTimeoutError('a', 1), new JetStreamRequestError('full', 10_077)])(
+    'a result that the server did not take is nobody’s failure: $name',
+    (error) => {
+      for (const [attempt, longest] of [
+        [1, 1_000],
+        [3, 4_000],
+        [99, 60_000],
+      ] as const) {
+        const outcome = judgeFailure(error, 'commit', attempt, POLICY) as { kind: string; delayMs: number };
+        expect(outcome.kind).toBe('retry');
+        expect(outcome.delayMs).toBeLessThanOrEqual(longest);
+        expect(outcome.delayMs).toBeGreaterThanOrEqual(longest / 2);
+      }
+      expect(judgeFailure(error, 'handle', 99, POLICY)).toMatchObject({ kind: 'dead' });
+    },
+  );
 
   it.each([new EncodeError('no Order'), new MessageTooLargeError('a', 2, 1)])(
     'a result that cannot be stored is dead at once: $name',
