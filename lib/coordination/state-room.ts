@@ -3,6 +3,7 @@ import { describeThrown } from '../common/describe-thrown.js';
 import { CancelledError, ConnectionError, type FlowError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { coordinationBucket, type CoordinationKind } from '../common/names.js';
+import { fullJitter } from '../store/engine/full-jitter.js';
 import type { AnyKvReducer, KvReducer, StateOf } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
 import { orAborted } from '../store/engine/or-aborted.js';
@@ -13,6 +14,7 @@ import { ExpiryAlarm } from './expiry-alarm.js';
 import { firstAbort } from './first-abort.js';
 import { lazily } from './lazily.js';
 import { ObservedWaits } from './observed-waits.js';
+import { untilDecided, type Condition, type Outcome } from './wait-condition.js';
 
 /** What one primitive keeps in its bucket. */
 export interface StateKind<R extends AnyKvReducer> {
@@ -29,16 +31,8 @@ export interface StateKind<R extends AnyKvReducer> {
 /** Work is repeated by whoever finds it undone, which may be long after. */
 const REMEMBER = { count: 2_048, age: '24h' } as const;
 
-/** What is waited for. */
-export interface Condition<State> {
-  /** Holds for the state (`undefined`: there is none) when it has come. */
-  readonly isDone: (state: State | undefined) => boolean;
-  /** Holds when it cannot come any more. @default it always can */
-  readonly isLost?: (state: State | undefined) => boolean;
-}
-
-/** How a watch came to its end: what is waited for has come; the state is to be looked at anew; or somebody ended it. */
-type Outcome = 'done' | 'look' | 'ended';
+/** Pauses between looks at a state that events say is another: a replica may be far behind. */
+const LOOKS = { initialMs: 10, maxMs: 1_000 } as const;
 
 /** The state of one primitive: its bucket is made at the first use. */
 export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvReducer> {
@@ -90,6 +84,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     const store = await this.open();
     const storeKey = new KeySpace(undefined).keyOf(key);
     using ends = firstAbort([signal, this.closing.signal, this.room.stopping]);
+    const pause = fullJitter(LOOKS, ends.signal);
     try {
       for (;;) {
         // Once the application stops it is looked at all the same, as everything else is asked for.
@@ -102,6 +97,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
         const outcome = await orAborted(following, `wait for ${this.nameOf(key)}`, ends.signal);
         if (outcome === 'done') return true;
         if (outcome === 'ended') throw this.whyEnded(key, signal);
+        await pause();
       }
     } catch (error) {
       throw error instanceof CancelledError && ends.signal.aborted ? this.whyEnded(key, signal) : error;
@@ -122,7 +118,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   private async follow(
     store: ObjectStore<R>,
     key: StoreKey,
-    { isDone, isLost }: Condition<StateOf<R>>,
+    condition: Condition<StateOf<R>>,
     entry: StoreEntry<StateOf<R>> | undefined,
     signal: AbortSignal,
   ): Promise<Outcome> {
@@ -130,21 +126,9 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     using expiry = this.alarm(() => look.abort());
     using either = firstAbort([signal, look.signal]);
     if (entry !== undefined) expiry?.set(entry.created);
-    let exists = false;
-    for await (const event of store.watch(key, { signal: either.signal })) {
-      if (event.type === 'undecodable') throw event.error;
-      if (event.type === 'value') {
-        exists = true;
-        expiry?.set(event.created);
-      }
-      // Between the read and the watch the entry may have gone.
-      else if (event.type === 'caught-up' && exists) continue;
-      const state = event.type === 'value' ? event.state : undefined;
-      if (isDone(state)) return 'done';
-      // A watch may begin with something old: only a read knows.
-      if (isLost?.(state) === true) return 'look';
-    }
-    return look.signal.aborted ? 'look' : 'ended';
+    const events = store.watch(key, { signal: either.signal });
+    const outcome = await untilDecided(events, entry, condition, (created) => expiry?.set(created));
+    return outcome === 'ended' && look.signal.aborted ? 'look' : outcome;
   }
 
   private alarm(wake: () => void): ExpiryAlarm | undefined {

@@ -9,7 +9,8 @@ import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../../store/engine/object-store.js';
 import { orAborted } from '../../store/engine/or-aborted.js';
 import type { CountWaitOptions } from '../count.options.js';
-import type { Condition, StateRoom } from '../state-room.js';
+import type { StateRoom } from '../state-room.js';
+import type { Condition } from '../wait-condition.js';
 
 /** How long whoever gives up waits for not being counted any more; it is seen through all the same. */
 const PATIENCE_MS = 1_000;
