@@ -1,7 +1,7 @@
 import type { Delivery } from '../../stream/delivery.js';
 
 const LONGEST_TICK_MS = 100;
-/** Extensions within an `ack_wait`: two may be lost, or come late. */
+/** Extensions within an `ack_wait`, at least: two may be lost, or come late. */
 const EXTENSIONS = 3;
 
 /** A message held by this process: it is not redelivered while the lease lasts. */
@@ -23,7 +23,7 @@ export class LeaseKeeper {
   private readonly extendAfterMs: number;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param ackWaitMs the consumer's `ack_wait`; leases are extended three times within it. */
+  /** @param ackWaitMs the consumer's `ack_wait`; leases are extended at least three times within it. */
   constructor(ackWaitMs: number) {
     const everyMs = ackWaitMs / EXTENSIONS;
     this.tickMs = Math.min(LONGEST_TICK_MS, everyMs / 2);
