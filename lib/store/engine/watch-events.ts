@@ -13,8 +13,8 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
   /**
    * What to begin with: the `'last'` revision of every key, the whole `'history'` that is kept, or nothing, only what is
-   * `'new'`. A history is fetched at the reader's pace, and so are the changes behind it: for a slow reader some ten
-   * megabytes wait in memory, and it misses only what the bucket does not keep until its turn comes. @default 'last'
+   * `'new'`. A history is fetched at the reader's pace, and so are the changes behind it: for a slow reader up to about
+   * 32 MB per watch wait in memory, and it misses only what the bucket does not keep until its turn comes. @default 'last'
    */
   readonly from?: WatchFrom;
 }

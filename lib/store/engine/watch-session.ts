@@ -23,7 +23,7 @@ export interface WatchSessionOptions {
   onRevision(key: string, revision: StoredRevision): void;
   /** Nothing waits on the server. May be called often. */
   onIdle(): void;
-  /** Asked now and then: what to wait for before the server goes on. It keeps up to 32 MB on the way without asking. */
+  /** Asked now and then: what to wait for before the server goes on. Up to about 32 MB per watch are on the way without asking. */
   room?(): Promise<void> | undefined;
   /** Something was missed: this session is at its end, another one has to go on. Called at most once. */
   onBroken(reason: string): void;
