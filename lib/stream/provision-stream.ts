@@ -2,7 +2,7 @@ import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import { ConfigurationError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { configDifferences, describeDifference, type ConfigDifference } from './config-difference.js';
-import { ApiCode, callApi, isApiError } from './jetstream-api.js';
+import { ApiCode, callApi, isApiError, isPassing } from './jetstream-api.js';
 import { rethrowRefusal, type ProvisionMode } from './provision-mode.js';
 import type { StreamConnection } from './stream-connection.js';
 import { streamNamesBySubject } from './stream-inventory.js';
@@ -68,8 +68,9 @@ async function createStream(
     log.log(`${where(name)} created for ${(wanted.subjects ?? [name]).join(', ')}.`);
   } catch (error) {
     const overlaps = isApiError(error, ApiCode.subjectsOverlap);
-    if (overlaps || isApiError(error, ApiCode.streamNameInUse)) {
-      // Another process was quicker; two that come at the same time may be told that one overlaps with the other.
+    if (overlaps || isApiError(error, ApiCode.streamNameInUse) || isPassing(error)) {
+      // Another process was quicker; two that come at the same time may be told that one overlaps with the other, and in a
+      // cluster nothing at all.
       const existing = await findStream(connection, name);
       if (existing !== undefined) return matchStream(connection, wanted, existing, 'auto', log);
     }

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { UNCHANGED } from '../../lib/store/engine/change.js';
-import { connectForTest } from '../support/connect-for-test.js';
 import { NatsCluster } from '../support/nats-cluster.js';
 import { needsServer } from '../support/needs-server.js';
 import { until } from '../support/until.js';
@@ -11,16 +9,15 @@ import type { ObjectStore } from '../../lib/store/engine/object-store.js';
 /** Stores of one bucket with three replicas, each connected to another server. */
 describe('a bucket with three replicas', { timeout: 120_000 }, () => {
   let cluster: NatsCluster;
-  let opened: Awaited<ReturnType<typeof openTallies>>[];
+  let opened: Awaited<ReturnType<typeof openTallies>>[] = [];
   let stores: ObjectStore<Tallies>[];
   beforeAll(async () => {
     cluster = await NatsCluster.start();
-    await using nats = await connectForTest(cluster.servers[0]!);
-    await until(() => jetstreamManager(nats, { timeout: 1_000 }), { what: 'a leader', timeoutMs: 60_000 });
+    await cluster.whenReplicating(60_000);
     const options = { bucket: 'replicated', replicas: 3, timeout: '60s' } as const;
     opened = await Promise.all(cluster.servers.map(({ url }) => openTallies(url, options)));
     stores = opened.map(({ store }) => store);
-  });
+  }, 180_000);
   afterAll(async () => {
     for (const one of opened) await one[Symbol.asyncDispose]();
     await cluster[Symbol.asyncDispose]();

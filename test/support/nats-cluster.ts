@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { connectForTest } from './connect-for-test.js';
+import { until } from './until.js';
 
 /** Three private servers that form a cluster; the ports of their routes are free ones. */
 export class NatsCluster implements AsyncDisposable {
@@ -18,6 +21,16 @@ export class NatsCluster implements AsyncDisposable {
       ),
     );
     return new NatsCluster(servers);
+  }
+
+  /** Resolves when a leader is elected, and knows so many servers that it places streams with a replica on each. */
+  async whenReplicating(timeoutMs: number): Promise<void> {
+    const [server] = this.servers;
+    await using nats = await connectForTest(server!);
+    const probe = { name: 'PROBE', subjects: ['probe'], num_replicas: this.servers.length };
+    const manager = await until(() => jetstreamManager(nats, { timeout: 1_000 }), { what: 'a leader', timeoutMs });
+    await until(() => manager.streams.add(probe), { what: 'a stream with all replicas', timeoutMs });
+    await manager.streams.delete(probe.name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { ConfigurationError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import { BucketLayout } from './bucket-layout.js';
 import type { BucketOptions, BucketProvisionMode } from './bucket-options.js';
-import { ApiCode, bucketRequest, isRefusal } from './bucket-request.js';
+import { ApiCode, bucketRequest, isPassing, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 
 /** What the store has to know of its bucket. */
@@ -104,9 +104,9 @@ async function create(connection: StoreConnection, options: BucketOptions, what:
     return true;
   } catch (error) {
     if (isRefusal(error, ApiCode.streamNameInUse)) return false;
-    // Two that come at the same time may be told that one overlaps with the other.
+    // Two that come at the same time may be told that one overlaps with the other, and in a cluster nothing at all.
     const isThere =
-      isRefusal(error, ApiCode.subjectsOverlap) &&
+      (isRefusal(error, ApiCode.subjectsOverlap) || isPassing(error)) &&
       (await findStream(connection, new BucketLayout(options.bucket).stream, what)) !== undefined;
     if (isThere) return false;
     throw error;
