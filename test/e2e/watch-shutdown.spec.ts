@@ -130,7 +130,13 @@ class Received {
 
 describe('the shutdown of an application with requests that follow something', () => {
   it('ends, and so do they: with the result of what drained, with an error or just at the end', async () => {
-    await at.streams.manager.streams.add({ name: 'FLOW_elsewhere', subjects: ['flow.elsewhere.>'] });
+    await at.streams.manager.streams.add({
+      name: 'FLOW_elsewhere',
+      subjects: ['flow.elsewhere.>'],
+      max_age: 7 * 86_400_000_000_000,
+      max_msgs_per_subject: 1,
+      republish: { src: 'flow.elsewhere.run.>', dest: 'flow_event.elsewhere.run.>' },
+    });
     const { app, url } = await startHttp();
     const flows = app.get(FlowClient);
     const steps = app.get(DrainingSteps);

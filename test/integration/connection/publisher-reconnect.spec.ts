@@ -43,7 +43,7 @@ describe('Publisher over a connection that breaks', () => {
       let done = 0;
       let repeated = 0;
       let ownWrites = 0;
-      const publishes = Array.from({ length: count }, async (_, n) => {
+      const publish = async (n: number): Promise<void> => {
         try {
           const options = expected ? { expectLastSubjectSequence: 0 } : { messageId: `m${n}` };
           const result = await connection.publisher.publish(`s.${n}`, small, options);
@@ -54,9 +54,16 @@ describe('Publisher over a connection that breaks', () => {
           ownWrites++;
         }
         done++;
-      });
-      for (const share of [0.2, 0.6]) {
-        await until(() => done > count * share, { what: `${share * 100} % of the publishes`, intervalMs: 1 });
+      };
+      const publishes: Promise<void>[] = [];
+      const begin = (upTo: number): void => {
+        while (publishes.length < upTo) publishes.push(publish(publishes.length));
+      };
+      begin(8_000);
+      for (const upTo of [14_000, count]) {
+        await until(() => done > publishes.length / 2, { what: 'half of the publishes', intervalMs: 1 });
+        // Under way when the server dies, however fast it has answered so far.
+        begin(upTo);
         await server.kill();
         await server.restart();
       }
