@@ -23,7 +23,10 @@ export class BucketAdmin {
     );
   }
 
-  /** Deletes the bucket that is there now; never another one that is made of its name meanwhile. */
+  /**
+   * Deletes the bucket that is there now. A repetition after a lost answer leaves one that it sees was made of its name meanwhile;
+   * one that is made between the look and the deletion, within a round trip, goes as well.
+   */
   async deleteBucket(): Promise<void> {
     const what = `delete bucket "${this.layout.bucket}"`;
     const { created } = await this.persist(
