@@ -18,24 +18,33 @@ const MINUTE_MS = 60_000;
 
 /** A process whose wall clock is wrong. */
 class LimiterProcess {
-  private readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   private readonly lines: AsyncIterator<string>;
+  private readonly ended: Promise<unknown>;
+  private complaints = '';
 
   constructor(skewMs: number) {
     const args = ['--import', '@swc-node/register/esm-register', script, String(skewMs)];
-    this.child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn(process.execPath, args, { stdio: 'pipe' });
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+    const note = (text: unknown): void => void (this.complaints += String(text));
+    this.child.stderr.setEncoding('utf8').on('data', note);
+    this.child.stdin.on('error', note);
+    this.ended = new Promise((resolve) => this.child.once('close', resolve));
   }
 
   /** The answer to a line. */
   async tell(line: string): Promise<string> {
     this.child.stdin.write(`${line}\n`);
-    return String((await this.lines.next()).value);
+    const answer = await this.lines.next();
+    if (answer.done !== true) return answer.value;
+    await this.ended;
+    throw new Error(`The process ended: ${this.complaints}`);
   }
 
   async stop(): Promise<void> {
     this.child.stdin.end();
-    await new Promise((resolve) => this.child.once('exit', resolve));
+    await this.ended;
   }
 }
 
