@@ -84,25 +84,31 @@ export class AckTimeoutError extends FlowError {
   }
 }
 
+/** What the error of a refused request accepts. */
+export interface JetStreamRequestErrorOptions extends FlowErrorOptions {
+  /** See {@link JetStreamRequestError.repeated}. @default false */
+  readonly repeated?: boolean;
+}
+
 /** The server refused a request; `apiCode` is JetStream's own error code. */
 export class JetStreamRequestError extends FlowError {
   /** JetStream's error code, for example 10071. */
   readonly apiCode: number;
+  /** The publish had been sent before, with unknown outcome: that attempt may be stored. Read the subject to know. */
+  readonly repeated: boolean;
 
-  constructor(message: string, apiCode: number, options: FlowErrorOptions = {}) {
+  constructor(message: string, apiCode: number, options: JetStreamRequestErrorOptions = {}) {
     super('JETSTREAM', message, options);
     this.apiCode = apiCode;
+    this.repeated = options.repeated ?? false;
   }
 }
 
 /**
- * An expected sequence did not hold: somebody wrote to the subject first. When {@link repeated} is true
- * that may have been this very publish, stored at an earlier attempt whose acknowledgement was lost: read
- * the subject to know.
+ * An expected sequence did not hold: somebody wrote to the subject first. When `repeated` is true that may have been
+ * this very publish.
  */
 export class WrongLastSequenceError extends JetStreamRequestError {
-  /** The publish had been sent before with unknown outcome. */
-  readonly repeated: boolean;
   /** The sequence the server says is the last one, where it says so. */
   readonly lastSequence: number | undefined;
 
@@ -112,8 +118,7 @@ export class WrongLastSequenceError extends JetStreamRequestError {
     details: { readonly repeated: boolean; readonly lastSequence?: number },
     options: FlowErrorOptions = {},
   ) {
-    super(message, apiCode, options);
-    this.repeated = details.repeated;
+    super(message, apiCode, { ...options, repeated: details.repeated });
     this.lastSequence = details.lastSequence;
   }
 }

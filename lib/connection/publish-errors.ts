@@ -3,6 +3,7 @@ import {
   ConfigurationError,
   ConnectionError,
   EncodeError,
+  JetStreamRequestError,
   MessageTooLargeError,
   PublishTimeoutError,
 } from '../common/errors.js';
@@ -38,10 +39,21 @@ export const publishErrors = {
       { cause },
     ),
 
+  /** The stream refused the message, which is certain only of what was sent once. */
+  refused(error: JetStreamRequestError, repeated: boolean): JetStreamRequestError {
+    if (!repeated) return error;
+    const message = `${error.message} It had been sent before, without an answer: that attempt may be stored.`;
+    return new JetStreamRequestError(message, error.apiCode, { repeated, cause: error });
+  },
+
   /** The client refused to take the message. */
-  notSent(subject: string, error: unknown): Error {
+  notSent({ subject, repeated }: PendingPublish, error: unknown): Error {
     const reason = error instanceof Error ? error.message : String(error);
     const name = error instanceof Error ? error.name : '';
+    if (repeated) {
+      const message = `The publish on "${subject}" was not sent again: ${reason}. Whether it is stored is not known.`;
+      return new ConnectionError(message, { cause: error });
+    }
     return name === 'ClosedConnectionError' || name === 'DrainingConnectionError'
       ? new ConnectionError(`The publish on "${subject}" was not sent: ${reason}.`, { cause: error })
       : new EncodeError(`A message for "${subject}" cannot be sent: ${reason}.`, { cause: error });

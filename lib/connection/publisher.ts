@@ -89,7 +89,7 @@ export class Publisher {
    * the stream refused or there is none, `EncodeError` when the message cannot be sent at all (size, headers, subject),
    * `PublishTimeoutError` when no acknowledgement came in time, `ConnectionError` when there was no connection,
    * `CancelledError` when `signal` aborted. After the last three the message may be stored or not, unless the
-   * error says that it was not sent.
+   * error says that it was not sent; likewise after an error of the stream that is `repeated`.
    */
   publish(subject: string, data: Uint8Array, options: PublishOptions = {}): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
@@ -144,7 +144,7 @@ export class Publisher {
     try {
       this.#nats.publish(publish.subject, publish.data, publish.wire);
     } catch (error) {
-      this.#fail(publish, publishErrors.notSent(publish.subject, error));
+      this.#fail(publish, publishErrors.notSent(publish, error));
     }
   }
 
@@ -165,7 +165,7 @@ export class Publisher {
       case 'conflict':
         return this.#fail(publish, new WrongLastSequenceError(reply.message, reply.apiCode, { ...reply, repeated }));
       case 'refused':
-        return this.#fail(publish, reply.error);
+        return this.#fail(publish, publishErrors.refused(reply.error, repeated));
       case 'not-now':
         if (!publish.repeatable) return this.#fail(publish, reply.error);
         publish.sent = false;

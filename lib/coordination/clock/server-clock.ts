@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import { CLOCK_STREAM, CLOCK_SUBJECT } from '../../common/names.js';
@@ -128,7 +129,8 @@ async function measure(connection: FlowConnection): Promise<Reading> {
 
 async function read(connection: FlowConnection): Promise<Reading> {
   const sent = performance.now();
-  const { sequence } = await connection.publisher.publish(CLOCK_SUBJECT, EMPTY);
+  // With an id it is repeated: while another process makes the stream, an old server shows it before it listens for it.
+  const { sequence } = await connection.publisher.publish(CLOCK_SUBJECT, EMPTY, { messageId: randomUUID() });
   const acknowledged = performance.now();
   const stored = await readBySequence(connection, CLOCK_STREAM, sequence);
   // Others measure as well, and the stream keeps a thousand readings only.

@@ -1,4 +1,9 @@
-import { PublishTimeoutError, ConnectionError, WrongLastSequenceError } from '../../common/errors.js';
+import {
+  ConnectionError,
+  JetStreamRequestError,
+  PublishTimeoutError,
+  WrongLastSequenceError,
+} from '../../common/errors.js';
 import { FlowHeader } from '../../common/names.js';
 import type { PublishResult } from '../../connection/publisher.js';
 import type { RememberLimits } from './applied-keys.js';
@@ -144,12 +149,13 @@ export class PreparedWrite {
     return this.connection.publisher.publish(subject, data, { headers, expectLastSubjectSequence: expected });
   }
 
-  /** @throws FlowError when the server refuses the write for good. */
+  /** @throws FlowError when the server refuses the write for good, and nothing of it is stored. */
   async outcomeOf(published: Promise<PublishResult>): Promise<WriteOutcome> {
     try {
       return { kind: 'stored', entry: this.entryAt((await published).sequence) };
     } catch (error) {
-      if (error instanceof WrongLastSequenceError) return { kind: error.repeated ? 'unknown' : 'conflict' };
+      if (error instanceof JetStreamRequestError && error.repeated) return { kind: 'unknown' };
+      if (error instanceof WrongLastSequenceError) return { kind: 'conflict' };
       if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
       throw error;
     }

@@ -119,6 +119,24 @@ describe('Publisher over a connection that breaks', () => {
     expect(requests).toBe(2);
   });
 
+  it('says of what is refused at a repetition that an earlier attempt may be stored', async () => {
+    await using connection = await connect(server);
+    let requests = 0;
+    await using other = await connect(server);
+    other.nats.subscribe('hard.to.please', {
+      callback: (_error, message) => {
+        if (++requests > 1) message.respond('{"error":{"err_code":10023,"description":"insufficient resources"}}');
+      },
+    });
+    await other.flush();
+    const options = { expectLastSubjectSequence: 0, timeoutMs: 1_000 };
+    const again = connection.publisher.publish('hard.to.please', small, options);
+    await expect(again).rejects.toMatchObject({ apiCode: 10_023, repeated: true });
+    await expect(again).rejects.toThrow('may be stored');
+    const once = connection.publisher.publish('hard.to.please', small, options);
+    await expect(once).rejects.toMatchObject({ apiCode: 10_023, repeated: false });
+  });
+
   it('holds publishes back while disconnected and sends each once, in order', async () => {
     await using connection = await connect(server, { maxPublishesInFlight: 8 });
     await server.kill();

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, it } from 'vitest';
+import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { recordingLog, silentLog } from '../../support/log.js';
+import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
 import { until } from '../../support/until.js';
 
 const at = useFlowServer();
@@ -97,6 +100,20 @@ describe('ServerClock', () => {
     await clock.refresh();
     expectSame(clock, Date, clock.errorMs);
     clock.close();
+  });
+
+  it('is measured by many at once, of which one makes the stream, on an old server', async (context) => {
+    needsOldServer(context);
+    await using server = await EmbeddedNatsServer.start({ version: OLD_SERVER });
+    const connect = () => FlowConnection.connect({ servers: server.url }, silentLog);
+    const connections = await Promise.all(Array.from({ length: 8 }, connect));
+    const { streams } = await jetstreamManager(connections[0]!.nats);
+    for (let round = 0; round < 50; round++) {
+      const starting = connections.map((connection) => ServerClock.start(connection, { mode: 'auto', log: silentLog }));
+      for (const clock of await Promise.all(starting)) clock.close();
+      await streams.delete('FLOW_CLOCK');
+    }
+    await Promise.all(connections.map((connection) => connection.close()));
   });
 
   it('needs no rights to make streams where its own is there', async () => {

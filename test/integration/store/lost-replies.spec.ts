@@ -1,3 +1,4 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV } from '@nats-io/kv';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
@@ -91,6 +92,25 @@ describe('an update whose reply is lost, and whose mark is lost after it', () =>
     proxy.restore();
     expect((await update).count).toBe(12);
     expect((await at.store.update(key, 1)).count).toBe(113);
+  });
+});
+
+describe('an update whose reply is lost', () => {
+  it('is found to be applied when the stream refuses its repetition', async () => {
+    const options = { bucket: 'sealed' };
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url, options);
+    await using other = await openTallies(server.url, options);
+    await using plain = await connectForTest(server);
+    await at.store.update(key, 1);
+    proxy.dropRepliesAfter(0);
+    const update = at.store.update(key, 10);
+    await reads(other.store, 11, 'the write without a reply');
+    const { streams } = await jetstreamManager(plain);
+    const { config } = await streams.info('KV_sealed');
+    await streams.update('KV_sealed', Object.assign(config, { sealed: true }));
+    proxy.restore();
+    expect((await update).count).toBe(11);
   });
 });
 

@@ -42,7 +42,7 @@ const fates: fc.Arbitrary<Fate[]> = fc.array(
     before: fc.oneof(fc.constant([]), others),
     arrives: often<Fate['arrives']>('now', 'late', 'never'),
     after: fc.oneof(fc.constant([]), others),
-    reply: fc.constantFrom<Fate['reply'][]>('comes', 'comes', 'is lost', 'is lost', 'is a refusal'),
+    reply: fc.constantFrom<Fate['reply'][]>('comes', 'comes', 'is lost', 'is lost', 'is a refusal', 'is refused again'),
   }),
   { maxLength: 12 },
 );

@@ -33,7 +33,8 @@ export interface Fate {
   readonly arrives: 'now' | 'late' | 'never';
   /** Who writes after it. */
   readonly after: readonly Other[];
-  readonly reply: 'comes' | 'is lost' | 'is a refusal';
+  /** `is refused again`: an answer to its repetition, after the one to its first sending was lost. */
+  readonly reply: 'comes' | 'is lost' | 'is a refusal' | 'is refused again';
 }
 
 interface Message {
@@ -128,6 +129,7 @@ export class ScriptedBucket {
     const sequence = fate.arrives === 'now' ? arrive() : undefined;
     if (fate.arrives === 'late') this.late = arrive;
     for (const other of fate.after) this.writeAs(other, subject);
+    if (fate.reply === 'is refused again') throw new JetStreamRequestError('no room', 10_047, { repeated: true });
     if (fate.reply === 'is lost' || fate.arrives !== 'now') throw new PublishTimeoutError(subject, 1);
     if (sequence === undefined) throw new WrongLastSequenceError('wrong', 10_071, { repeated: false });
     return { stream: layout.stream, sequence, duplicate: false, repeated: false };
