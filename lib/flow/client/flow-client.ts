@@ -116,7 +116,8 @@ export class FlowClient {
   private async requestPause({ name }: FlowContract, step: string | undefined, paused: boolean): Promise<void> {
     const { subject, data } = pauseRequest(name, step, paused);
     await this.streams.provisionShared();
-    await this.connection.publisher.publish(subject, data);
+    // With an id it is repeated when nobody hears it; a second time asks for the same.
+    await this.connection.publisher.publish(subject, data, { messageId: randomUUID() });
   }
 
   private accessOf<I extends MessageSchema, O extends MessageSchema>(

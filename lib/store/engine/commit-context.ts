@@ -39,6 +39,8 @@ export interface Begun<State> {
   readonly base: Base;
   readonly applied: AppliedBatch<State>;
   readonly write: PreparedWrite;
+  /** By the performance clock. */
+  readonly startedAt: number;
   readonly published: Promise<PublishResult>;
 }
 

@@ -18,9 +18,9 @@ export class Contention {
     this.until = performance.now() + CONTENDED_MS;
   }
 
-  /** A write that began at `started`, by the performance clock, has its answer. */
-  wrote(started: number): void {
-    this.lastWriteMs = performance.now() - started;
+  /** A write that began at `startedAt`, by the performance clock, has its answer. */
+  wrote(startedAt: number): void {
+    this.lastWriteMs = performance.now() - startedAt;
   }
 
   /** Nothing is known. */

@@ -172,6 +172,7 @@ export class PreparedWrite {
     const { writers } = now;
     const mark = writers.last(id);
     if (mark !== undefined && mark >= commit) return 'applied';
+    // Had it come, and were gone again by its expiry, the same write would make the same entry once more.
     if (now.revision === revision) return 'pending';
     if (writers.isEmpty || writers.isFull) return 'unknowable';
     // The list is older than the write, which would be in it.

@@ -84,7 +84,7 @@ export class KeyCommits<State> {
     const base = this.context.recall(this.key);
     if (base === undefined) return undefined;
     const applied = this.apply(base, this.batch);
-    if (applied.write === undefined) return undefined;
+    if (applied.write === undefined || !this.batch.every(isWaiting)) return undefined;
     let write: PreparedWrite;
     try {
       write = this.prepare(base.entry, applied);
@@ -92,7 +92,7 @@ export class KeyCommits<State> {
       // Whatever is wrong with it comes again in commit(), from a state that is certain, and reaches the callers there.
       return undefined;
     }
-    return { base, applied, write, published: write.publish() };
+    return { base, applied, write, startedAt: performance.now(), published: write.publish() };
   }
 
   private follow(begun: Begun<State>): void {
@@ -142,6 +142,8 @@ export class KeyCommits<State> {
       }
       const operations = this.batch;
       const applied = begun?.applied ?? this.apply(base, operations);
+      // Cancelled by what a reducer did, and told so: without them.
+      if (begun === undefined && !operations.every(isWaiting)) continue;
       if (applied.write === undefined) {
         // The answer may be older than who came while it was on its way; without a write, nothing proves that it still holds.
         const proven = applied.outcomes.filter(({ operation }) => asked.has(operation));
@@ -219,10 +221,10 @@ export class KeyCommits<State> {
     begun: Begun<State> | undefined,
   ): Promise<Written | Unwritten> {
     const attempt = begun?.write ?? this.prepare(base, applied);
-    const started = performance.now();
+    const startedAt = begun?.startedAt ?? performance.now();
     const outcome = await attempt.outcomeOf(begun?.published ?? attempt.publish());
     if (outcome.kind === 'stored') {
-      this.contention.wrote(started);
+      this.contention.wrote(startedAt);
       this.context.remember(this.key, outcome.entry);
       return outcome.entry;
     }
@@ -232,7 +234,7 @@ export class KeyCommits<State> {
       return await this.resolve(attempt);
     } catch (error) {
       // Whatever it is, it is not about a write of which nothing is stored.
-      throw inDoubt(this.what, error, 'its reply was lost, and what became of it could not be found out');
+      throw inDoubt(this.what, error);
     }
   }
 

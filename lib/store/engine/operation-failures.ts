@@ -17,12 +17,12 @@ export function countConflict<State>(operations: readonly PendingOperation<State
   }
 }
 
-/** Rejects the operations that may not be repeated on a guess; those with an idempotency key go on, in doubt. */
+/**
+ * Rejects operations of which nobody can know any more whether they were applied. Also those with an idempotency key: what
+ * took the mark of the write away may have taken its keys too, so whether to repeat it is the caller's to say.
+ */
 export function rejectUnknowable<State>(operations: readonly PendingOperation<State>[]): void {
-  for (const operation of operations) {
-    if (operation.request.hash !== undefined) operation.doubtful = true;
-    else operation.reject(new OutcomeUnknownError(`The ${operation.what}`, REPLACED));
-  }
+  for (const operation of operations) operation.reject(new OutcomeUnknownError(`The ${operation.what}`, REPLACED));
 }
 
 /** When the first of them was asked for, by the performance clock. */

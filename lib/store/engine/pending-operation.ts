@@ -1,7 +1,6 @@
 import { onAbort } from '../../common/abort-listeners.js';
 import { CancelledError, OperationTimeoutError, OutcomeUnknownError } from '../../common/errors.js';
 import type { ChangeFunction } from './change.js';
-import { inDoubt } from './doubt.js';
 
 /** What the caller of an operation asked for. */
 export interface OperationRequest<State, Answer = unknown> {
@@ -50,8 +49,6 @@ export class PendingOperation<State, Answer = unknown> {
   conflicts = 0;
   /** Its write is on the way or was, and the outcome is not known. */
   sent = false;
-  /** What became of an earlier write of it cannot be known any more. It stays so, whatever comes next. */
-  doubtful = false;
   settled = false;
   private unlisten: (() => void) | undefined;
   private resolvePromise!: (answer: unknown) => void;
@@ -90,9 +87,8 @@ export class PendingOperation<State, Answer = unknown> {
     }
   }
 
-  /** Ends it with `error`; in doubt with an error that says so, and has this one as its cause. */
   reject(error: unknown): void {
-    if (this.settle()) this.rejectPromise(this.doubtful ? inDoubt(`The ${this.what}`, error) : error);
+    if (this.settle()) this.rejectPromise(error);
   }
 
   /** Gives up when the time is over. */
@@ -105,7 +101,7 @@ export class PendingOperation<State, Answer = unknown> {
   }
 
   private cancel({ reason }: AbortSignal): void {
-    const where = this.sent || this.doubtful ? `${this.what}, already sent and perhaps applied,` : this.what;
+    const where = this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
     this.reject(new CancelledError(where, { cause: reason }));
   }
 

@@ -10,7 +10,7 @@ import { hashIdempotencyKey } from './applied-keys.js';
 import { publishAtomically } from './atomic-batch.js';
 import { isPassing } from './bucket-request.js';
 import type { Change } from './change.js';
-import type { CommitContext, Unwritten } from './commit-context.js';
+import type { CommitContext } from './commit-context.js';
 import { inDoubt, REPLACED } from './doubt.js';
 import type { EntryWriter, PreparedWrite } from './entry-writer.js';
 import { fullJitter } from './full-jitter.js';
@@ -97,8 +97,6 @@ class Transaction<State> {
   private sent = false;
   /** The error by which the reply to that batch was lost. */
   private lost: { readonly cause: unknown } | undefined;
-  /** What became of an earlier batch cannot be known any more. It stays so, whatever comes next. */
-  private doubtful = false;
 
   constructor(
     private readonly parts: TransactionParts<State>,
@@ -115,20 +113,15 @@ class Transaction<State> {
 
   /** For errors. */
   get label(): string {
-    return this.sent || this.doubtful ? `${this.what}, already sent and perhaps applied,` : this.what;
+    return this.sent ? `${this.what}, already sent and perhaps applied,` : this.what;
   }
 
   async run(): Promise<(State | undefined)[]> {
     try {
       return await this.untilCommitted();
     } catch (error) {
-      throw this.doubtful || this.lost !== undefined ? inDoubt(`The ${this.what}`, error, this.unknown) : error;
+      throw this.lost === undefined ? error : inDoubt(`The ${this.what}`, error);
     }
-  }
-
-  /** Why it is not known whether it was applied. */
-  private get unknown(): string {
-    return this.doubtful ? REPLACED : 'the reply was lost, and what became of it could not be found out';
   }
 
   private async untilCommitted(): Promise<(State | undefined)[]> {
@@ -138,16 +131,9 @@ class Transaction<State> {
       const attempt = this.apply(bases);
       if (attempt.kind === 'write') {
         this.throwIfCancelled();
-        const outcome = await this.commit(bases, attempt.writes);
-        if (outcome === 'applied') return attempt.states;
+        if (await this.isCommitted(bases, attempt.writes)) return attempt.states;
         this.sent = false;
         this.lost = undefined;
-        if (outcome === 'unknowable') {
-          this.doubtful = true;
-          this.throwIfOverdue();
-          believed = undefined;
-          continue;
-        }
       } else if (believed === undefined && (await this.isSnapshot(bases))) {
         if (attempt.kind === 'threw') throw attempt.error;
         return attempt.states;
@@ -211,11 +197,12 @@ class Transaction<State> {
     });
   }
 
-  /** Sends the writes until it is certain what became of them, or that this cannot be known. */
-  private async commit(
-    bases: readonly StoredEntry[],
-    writes: readonly PreparedWrite[],
-  ): Promise<'applied' | Unwritten> {
+  /**
+   * Sends the writes until it is certain what became of them.
+   *
+   * @throws OutcomeUnknownError when this cannot be known.
+   */
+  private async isCommitted(bases: readonly StoredEntry[], writes: readonly PreparedWrite[]): Promise<boolean> {
     const { context, connection } = this.parts;
     this.sent = true;
     const started = performance.now();
@@ -227,20 +214,17 @@ class Transaction<State> {
         const first = outcome.lastRevision - writes.length + 1;
         for (const [index, write] of writes.entries()) context.remember(write.key, write.entryAt(first + index));
         context.meter.committed(1);
-        return 'applied';
+        return true;
       }
       for (const key of this.keys) context.forget(key);
       if (outcome.kind === 'unknown') this.lost = outcome;
-      if (this.lost === undefined) return 'lost';
+      if (this.lost === undefined) return false;
       const now = await this.readAll();
       const sentMs = performance.now() - started;
       const verdicts = writes.map((write, index) => write.judge(now[index] ?? (bases[index] as StoredEntry), sentMs));
-      if (verdicts.includes('applied')) return 'applied';
-      if (verdicts.includes('not applied')) return 'lost';
-      if (verdicts.includes('unknowable')) {
-        if (this.hash !== undefined) return 'unknowable';
-        throw new OutcomeUnknownError(`The ${this.what}`, REPLACED, this.lost);
-      }
+      if (verdicts.includes('applied')) return true;
+      if (verdicts.includes('not applied')) return false;
+      if (verdicts.includes('unknowable')) throw new OutcomeUnknownError(`The ${this.what}`, REPLACED, this.lost);
       this.throwIfOverdue();
       context.meter.retry();
       await this.pause();

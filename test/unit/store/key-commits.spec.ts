@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { json } from '../../../lib/codec/message-schema.js';
 import type { Change } from '../../../lib/store/engine/change.js';
 import type { CommitContext } from '../../../lib/store/engine/commit-context.js';
@@ -36,6 +36,17 @@ function look(): PendingOperation<Count, OperationResult<Count>> {
     timeoutMs: 10_000,
   };
   return new PendingOperation({ ...request, signal: undefined }, () => undefined);
+}
+
+/** An operation that adds numbers. */
+function add(...ids: number[]): PendingOperation<Log> {
+  const change = (before: Log = { ids: [] }): Change<Log> => ({
+    kind: 'write',
+    state: { ids: [...before.ids, ...ids] },
+  });
+  const details = { blind: false, hash: undefined, maxAttempts: 10, timeoutMs: 10_000, signal: undefined };
+  const request = { name: 'add', key: 'k', bucket: 'b', change, answer: (result: unknown) => result, ...details };
+  return new PendingOperation<Log>(request, () => undefined);
 }
 
 describe('operations that change nothing', () => {
@@ -85,15 +96,6 @@ describe('operations that are committed one by one, since one of them makes a va
     );
     const commits = new KeyCommits<Log>(bucket.context(), () => undefined);
     commits.take('k');
-    const add = (...ids: number[]): PendingOperation<Log> => {
-      const change = (before: Log = { ids: [] }): Change<Log> => ({
-        kind: 'write',
-        state: { ids: [...before.ids, ...ids] },
-      });
-      const details = { blind: false, hash: undefined, maxAttempts: 1, timeoutMs: 10_000, signal: undefined };
-      const request = { name: 'add', key: 'k', bucket: 'b', change, answer: (result: unknown) => result, ...details };
-      return new PendingOperation<Log>(request, () => undefined);
-    };
     const operations = [add(1), add(...Array.from({ length: 2_000 }, () => 2)), add(3)];
     for (const operation of operations) commits.add(operation);
     const ends = Promise.allSettled(operations.map(({ promise }) => promise));
@@ -105,5 +107,39 @@ describe('operations that are committed one by one, since one of them makes a va
     expect(reasons[0]).toBeInstanceOf(OutcomeUnknownError);
     expect(reasons[1]).toBeInstanceOf(OperationTimeoutError);
     expect(reasons[2]).toBeInstanceOf(OperationTimeoutError);
+  });
+});
+
+describe('the winner of a key that others write too', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('steps back for as long as they need to read and write', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.99);
+    const ROUND_TRIP_MS = 20;
+    let requests = 0;
+    const bucket = new ScriptedBucket(
+      [{ before: ['store'], arrives: 'now', after: [], reply: 'comes' }],
+      [],
+      (count) => {
+        requests = count;
+        return new Promise((resolve) => setTimeout(resolve, ROUND_TRIP_MS));
+      },
+    );
+    const commits = new KeyCommits<Log>(bucket.context(), () => undefined);
+    commits.take('k');
+    const [first, second, third] = [add(1), add(2), add(3)];
+    commits.add(first);
+    // It loses once, reads, and wins: from now on the key is known for that.
+    await first.promise;
+    commits.add(second);
+    const before = requests;
+    await until(() => requests === before + 1, { what: 'the second write' });
+    commits.add(third);
+    await second.promise;
+    const settled = performance.now();
+    await third.promise;
+    // Its own write takes one round trip of that.
+    expect(performance.now() - settled).toBeGreaterThan(2.5 * ROUND_TRIP_MS);
+    expect(bucket.ids('k')).toEqual([-1, 1, 2, 3]);
   });
 });

@@ -64,8 +64,8 @@ export class ScriptedBucket {
   constructor(
     private readonly fates: Fate[],
     private readonly failingReads: boolean[],
-    /** Told of each publish and read while it is on its way, with their number. */
-    private readonly onRequest: (count: number) => void = () => undefined,
+    /** Told of each publish and read while it is on its way, with their number; it goes on when that ends. */
+    private readonly onRequest: (count: number) => unknown = () => undefined,
   ) {}
 
   newWriter(): EntryWriter {
@@ -139,7 +139,7 @@ export class ScriptedBucket {
     this.requests += 1;
     const count = this.requests;
     await new Promise((resolve) => setImmediate(resolve));
-    this.onRequest(count);
+    await this.onRequest(count);
   }
 
   private arrive(subject: string, data: Uint8Array, options: PublishOptions): number | undefined {
