@@ -4,6 +4,7 @@ import type { BucketLayout } from './bucket-layout.js';
 import { ApiCode, askBucket, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { connectedAgain } from '../../connection/unless-lost.js';
+import { within } from '../../connection/within.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
 /**
@@ -35,15 +36,19 @@ export class BucketReader {
   /**
    * The latest revision of a key; {@link ABSENT} when it has none.
    *
-   * @param patienceMs how long it waits for a lost connection before it gives up
+   * @param patienceMs how long it waits for a lost connection, or a server that is silent, before it gives up
    * @throws ConnectionError without an answer, JetStreamRequestError when the server refuses, DecodeError when our
    * own headers are damaged.
    */
   async latest(key: string, consistency: Consistency = 'leader', patienceMs: number = PATIENCE_MS): Promise<ReadEntry> {
     if (this.connection.status === 'disconnected') await connectedAgain(this.connection, patienceMs);
     const query = { last_by_subj: this.layout.subject(key) };
+    const what = `read "${key}" in bucket "${this.layout.bucket}"`;
     try {
-      return this.toEntry(await this.get(`read "${key}" in bucket "${this.layout.bucket}"`, query, consistency));
+      const answer = this.get(what, query, consistency);
+      // Where the client's own timer comes first, another is spared.
+      const isHasty = patienceMs < this.connection.requestTimeoutMs;
+      return this.toEntry(await (isHasty ? within(Math.ceil(patienceMs), `To ${what}`, answer) : answer));
     } catch (error) {
       if (isRefusal(error, ApiCode.streamNotFound)) this.onGone();
       throw error;

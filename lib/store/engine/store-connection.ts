@@ -10,6 +10,8 @@ export interface StoreConnection {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly capabilities: ServerCapabilities;
   readonly status: 'connected' | 'disconnected' | 'closed';
+  /** How long the client waits for the answer to a request. */
+  readonly requestTimeoutMs: number;
   /** First tokens of JetStream's API subjects, without a dot at the end. */
   readonly apiPrefix: string;
   /** First token of reply subjects. */

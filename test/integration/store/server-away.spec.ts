@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
-import { JetStreamRequestError, OperationTimeoutError } from '../../../lib/common/errors.js';
+import { ConnectionError, JetStreamRequestError, OperationTimeoutError } from '../../../lib/common/errors.js';
 import { UNCHANGED } from '../../../lib/store/engine/change.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { until } from '../../support/until.js';
@@ -66,6 +66,19 @@ describe('a server that is away for a moment', { timeout: 60_000 }, () => {
     await deleted;
     await expect(at.store.status()).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
     await expect(at.store.deleteBucket()).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
+  });
+
+  it('is not waited for beyond the timeout when it is there and silent', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using proxy = await CuttingProxy.start(server);
+    await using at = await openTallies(proxy.url, { timeout: '400ms' });
+    await at.store.update({ id: 'a' }, 1);
+    proxy.holdReplies();
+    const read = at.store.read({ id: 'a' });
+    await expect(read).rejects.toThrow(ConnectionError);
+    await expect(read).rejects.toThrow(/To read "a" in bucket .* took longer than \d+ ms/);
+    proxy.deliverReplies();
+    expect((await at.store.read({ id: 'a' }))?.count).toBe(1);
   });
 
   it('is not waited for beyond the timeout, and nothing is applied later', async () => {
