@@ -2,6 +2,7 @@
  * A process whose wall clock is wrong. Arguments: server URL, skew in milliseconds. Prints, for each line it is sent, what
  * the server's clock is to it, and by how much that may be off.
  */
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
@@ -15,9 +16,6 @@ const clock = await ServerClock.start(connection, { mode: 'auto', log: silentLog
 const say = (): void =>
   void process.stdout.write(`${JSON.stringify({ now: clock.now(), errorMs: clock.errorMs, wall: Date.now() })}\n`);
 say();
-for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'now') say();
-  else break;
-}
+await once(createInterface({ input: process.stdin }).on('line', say), 'close');
 clock.close();
 await connection.close();

@@ -1,65 +1,32 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import type { RateLimiterOptions } from '../../../lib/coordination/rate-limiter/rate-limiter.options.js';
+import { AskedProcess } from '../../support/asked-process.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
 import { openLimiter } from './limiter-fixture.js';
 
 const at = useFlowServer();
-const script = fileURLToPath(new URL('./limiter-process.ts', import.meta.url));
+const script = new URL('./limiter-process.ts', import.meta.url);
 const PROCESSES = 8;
 const REQUESTS = 2_000;
 const LIMIT = 100;
 const MINUTE_MS = 60_000;
 
-/** A process whose wall clock is wrong. */
-class LimiterProcess {
-  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  private readonly lines: AsyncIterator<string>;
-  private readonly ended: Promise<unknown>;
-  private complaints = '';
-
-  constructor(skewMs: number) {
-    const args = ['--import', '@swc-node/register/esm-register', script, String(skewMs)];
-    this.child = spawn(process.execPath, args, { stdio: 'pipe' });
-    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
-    const note = (text: unknown): void => void (this.complaints += String(text));
-    this.child.stderr.setEncoding('utf8').on('data', note);
-    this.child.stdin.on('error', note);
-    this.ended = new Promise((resolve) => this.child.once('close', resolve));
-  }
-
-  /** The answer to a line. */
-  async tell(line: string): Promise<string> {
-    this.child.stdin.write(`${line}\n`);
-    const answer = await this.lines.next();
-    if (answer.done !== true) return answer.value;
-    await this.ended;
-    throw new Error(`The process ended: ${this.complaints}`);
-  }
-
-  async stop(): Promise<void> {
-    this.child.stdin.end();
-    await this.ended;
-  }
-}
-
-let processes: LimiterProcess[] = [];
+let processes: AskedProcess[] = [];
 beforeAll(() => {
   // All of their clocks are wrong, by minutes.
-  processes = Array.from({ length: PROCESSES }, (_, index) => new LimiterProcess((index - 4) * 3 * MINUTE_MS));
+  processes = Array.from({ length: PROCESSES }, (_, index) => {
+    return new AskedProcess(script, [String((index - 4) * 3 * MINUTE_MS)]);
+  });
 });
-afterAll(() => Promise.all(processes.map((one) => one.stop())));
+afterAll(() => Promise.all(processes.map((one) => one[Symbol.asyncDispose]())));
 
 /** How many of 2,000 requests each process had allowed, which all of them made at once. */
 async function flood(url: string, options: RateLimiterOptions): Promise<number[]> {
   const task = JSON.stringify({ url, options, requests: REQUESTS / PROCESSES });
-  for (const ready of await Promise.all(processes.map((one) => one.tell(task)))) expect(ready).toBe('ready');
-  return Promise.all(processes.map(async (one) => Number(await one.tell('go'))));
+  for (const ready of await Promise.all(processes.map((one) => one.ask(task)))) expect(ready).toBe('ready');
+  return Promise.all(processes.map(async (one) => Number(await one.ask('go'))));
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);

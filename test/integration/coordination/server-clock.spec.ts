@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
+import { AskedProcess } from '../../support/asked-process.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { recordingLog, silentLog } from '../../support/log.js';
 import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
@@ -38,24 +36,22 @@ async function openClock(): Promise<{ clock: ServerClock; connection: FlowConnec
   };
 }
 
+/** What another process says of the server's clock. */
+interface View {
+  readonly now: number;
+  readonly errorMs: number;
+  readonly wall: number;
+}
+
+const script = new URL('./clock-process.ts', import.meta.url);
+
 /** Another process's view of the server's clock, asked for whenever it is needed. */
 async function openProcess(skewMs: number) {
-  const script = fileURLToPath(new URL('./clock-process.ts', import.meta.url));
-  const args = ['--import', '@swc-node/register/esm-register', script, at.url, String(skewMs)];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<{ now: number; errorMs: number; wall: number }> =>
-    JSON.parse(String((await lines.next()).value)) as { now: number; errorMs: number; wall: number };
-  await next();
+  const child = new AskedProcess(script, [at.url, String(skewMs)]);
+  await child.next();
   return {
-    ask: () => {
-      child.stdin.write('now\n');
-      return next();
-    },
-    async [Symbol.asyncDispose]() {
-      child.stdin.end('end\n');
-      await new Promise((resolve) => child.once('exit', resolve));
-    },
+    ask: async () => JSON.parse(await child.ask('now')) as View,
+    [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };
 }
 
