@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
-import type {
-  BeforeApplicationShutdown,
-  OnApplicationBootstrap,
-  OnApplicationShutdown,
-  OnModuleInit,
+import {
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { ConfigurationError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
+import { failuresOf, oneFailure } from '../common/one-failure.js';
 import type { Coordination } from '../coordination/coordination.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
@@ -155,12 +157,14 @@ export class FlowOrchestrator
       instance: options.instance ?? `${hostname()}:${process.pid}`,
     };
     this.runtimes = plans.map(({ graph, declared }) => {
-      const stepHandlers = new Map([...declared].map(([name, step]) => [name, handlers.create(step)]));
-      return new FlowRuntime(graph, stepHandlers, host);
+      const methods = new Map(
+        [...declared].map(([name, step]) => [name, { handler: handlers.create(step), logger: new Logger(step.where) }]),
+      );
+      return new FlowRuntime(graph, methods, host);
     });
     await this.provision();
-    const started = await Promise.allSettled(this.runtimes.map((runtime) => runtime.start()));
-    for (const result of started) if (result.status === 'rejected') throw result.reason;
+    const failures = await failuresOf(this.runtimes.map((runtime) => runtime.start()));
+    if (failures.length > 0) throw oneFailure('Flows', failures);
   }
 
   /**
@@ -168,22 +172,17 @@ export class FlowOrchestrator
    * both. Goes on after a problem, to find all.
    */
   private async provision(): Promise<void> {
-    const errors: ConfigurationError[] = [];
+    const failures: unknown[] = [];
     for (const runtime of this.runtimes) {
       try {
         await runtime.provision();
       } catch (error) {
-        if (!(error instanceof ConfigurationError)) throw error;
-        errors.push(error);
+        failures.push(error);
+        // The others would only wait for the same server.
+        if (!(error instanceof ConfigurationError)) break;
       }
     }
-    const [first, ...more] = errors;
-    if (first === undefined) return;
-    if (more.length === 0) throw first;
-    throw new ConfigurationError(
-      'Flows',
-      errors.map(({ message }) => message),
-    );
+    if (failures.length > 0) throw oneFailure('Flows', failures);
   }
 
   private async stop(deadline: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import type { BeforeApplicationShutdown, OnApplicationBootstrap, OnModuleInit } 
 import { ConfigurationError } from '../common/errors.js';
 import { describeThrown } from '../common/describe-thrown.js';
 import type { Log } from '../common/log.js';
+import { failuresOf, oneFailure } from '../common/one-failure.js';
 import type { AnyKvReducer } from './engine/kv-reducer.js';
 import type { ObjectStore } from './engine/object-store.js';
 import type { KeyEvent } from './engine/watch-events.js';
@@ -60,12 +61,11 @@ export class KvChangeOrchestrator implements OnModuleInit, OnApplicationBootstra
 
   /** When it resolves, every watch has begun: no later change is missed. */
   async onApplicationBootstrap(): Promise<void> {
-    const starts = await Promise.allSettled(this.followers.map((follower) => this.start(follower)));
-    const failed = starts.find((start) => start.status === 'rejected');
-    if (failed === undefined) return;
+    const failures = await failuresOf(this.followers.map((follower) => this.start(follower)));
+    if (failures.length === 0) return;
     await this.stop();
     await this.parts.close();
-    throw failed.reason;
+    throw oneFailure('@OnKvChange', failures);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

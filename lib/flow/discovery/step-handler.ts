@@ -1,3 +1,4 @@
+import type { Log } from '../../common/log.js';
 import type { FlowContext } from '../flow-context.js';
 
 /**
@@ -6,6 +7,13 @@ import type { FlowContext } from '../flow-context.js';
  * nobody has logged yet.
  */
 export type StepHandler = (input: unknown, ctx: FlowContext) => Promise<unknown>;
+
+/** A step's method as the runtime gets it. */
+export interface StepMethod {
+  readonly handler: StepHandler;
+  /** What it finds as `ctx.logger`: tells in whose name it writes. */
+  readonly logger: Log;
+}
 
 /**
  * What request-scoped providers get as `REQUEST` while they serve a step: one per delivery.

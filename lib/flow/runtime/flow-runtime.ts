@@ -13,7 +13,7 @@ import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
 import type { FlowGraph } from '../graph/flow-graph.js';
 import type { StepNode } from '../graph/step-node.js';
 import { RunStore } from '../runs/run-store.js';
-import type { StepHandler } from '../discovery/step-handler.js';
+import type { StepMethod } from '../discovery/step-handler.js';
 import type { FlowStreams } from './flow-streams.js';
 import { reportForgotten } from './forgotten-consumers.js';
 import type { InFlightGate } from './in-flight-gate.js';
@@ -50,7 +50,7 @@ export class FlowRuntime {
 
   constructor(
     readonly graph: FlowGraph,
-    private readonly handlers: ReadonlyMap<string, StepHandler>,
+    private readonly methods: ReadonlyMap<string, StepMethod>,
     private readonly host: FlowHost,
   ) {
     this.names = new FlowNames(graph.contract.name);
@@ -143,12 +143,12 @@ export class FlowRuntime {
     services: FlowServices,
     rate: StepRate | undefined,
   ): StepWorker {
-    const handler = this.handlers.get(node.name);
-    if (handler === undefined) {
+    const method = this.methods.get(node.name);
+    if (method === undefined) {
       throw new ConfigurationError(`Flow "${this.graph.contract.name}"`, [`Step "${node.name}" has no handler.`]);
     }
     const { connection, processGate, log } = this.host;
-    return new StepWorker(connection, node, sources, new StepRunner(node, handler, services), processGate, log, rate);
+    return new StepWorker(connection, node, sources, new StepRunner(node, method, services), processGate, log, rate);
   }
 
   private giveUpRun(runId: string): void {

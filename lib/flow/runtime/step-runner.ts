@@ -15,7 +15,7 @@ import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.js';
 import type { StepNode } from '../graph/step-node.js';
 import type { RunStore } from '../runs/run-store.js';
 import { ActiveMessages } from './active-messages.js';
-import type { StepHandler } from '../discovery/step-handler.js';
+import type { StepMethod } from '../discovery/step-handler.js';
 import { callHandler } from './call-handler.js';
 import type { FirstRecord } from './first-record.js';
 import type { Lease } from './lease-keeper.js';
@@ -62,7 +62,7 @@ export class StepRunner {
 
   constructor(
     private readonly node: StepNode,
-    private readonly handler: StepHandler,
+    private readonly method: StepMethod,
     private readonly services: FlowServices,
   ) {
     this.tracked = services.contract.track !== 'none';
@@ -168,8 +168,8 @@ export class StepRunner {
 
   private call(message: StepMessage, input: unknown, lease: Lease): Promise<unknown> {
     const { contract, log } = this.services;
-    const context = new StepContext(contract.name, this.node.name, message, log);
-    return callHandler(this.handler, input, context, this.node.timeoutMs, lease, this.active, log);
+    const context = new StepContext(contract.name, this.node.name, message, this.method.logger);
+    return callHandler(this.method.handler, input, context, this.node.timeoutMs, lease, this.active, log);
   }
 
   /**
