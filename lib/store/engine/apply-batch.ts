@@ -20,6 +20,8 @@ export interface AppliedBatch<State> {
         readonly ttlMs: number | undefined;
         /** Schema version of the state that it was made from; 0 when it was made from none. */
         readonly madeFrom: number;
+        /** Drops the history behind it: one of the operations before it was a purge. */
+        readonly purge: boolean;
       }
     | { readonly kind: 'deletion'; readonly purge: boolean }
     | undefined;
@@ -38,18 +40,21 @@ type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } 
  * has changed is gone, and each caller gets the state as it was right after its own operation.
  * Never throws: bytes that do not decode are the error of each operation that wants to see the state.
  *
- * @param rememberMs how long an idempotency key counts
+ * @param context how long an idempotency key counts, and whether the bucket keeps older revisions
  */
 export function applyBatch<State>(
   codec: StateCodec<State>,
   key: string,
   base: StoredEntry,
   operations: readonly PendingOperation<State>[],
-  rememberMs: number,
+  { rememberMs, keepsHistory }: { readonly rememberMs: number; readonly keepsHistory: boolean },
 ): AppliedBatch<State> {
   let source: Source<State> = base.data === undefined ? undefined : { bytes: base.data };
   let write: AppliedBatch<State>['write'];
   let madeFrom = base.data === undefined ? 0 : base.schemaVersion;
+  let purge = false;
+  /** Behind what was deleted before, there may be revisions to purge. */
+  const mayHideHistory = keepsHistory && base.revision > 0;
   // Of the right length at once: most batches are of one operation, and a list that grows takes room for many.
   const outcomes = new Array<Applied<State>>(operations.length);
   let hashes: Buffer[] | undefined;
@@ -67,12 +72,13 @@ export function applyBatch<State>(
         assertSynchronous(state);
         source = { state };
         if (blind) madeFrom = 0;
-        write = { kind: 'value', state, ttlMs, madeFrom };
+        write = { kind: 'value', state, ttlMs, madeFrom, purge };
         outcomes[index] = { operation, result: { state, existed, duplicate, revision: undefined } };
-      } else if (changed.kind === 'remove' && existed) {
+      } else if (changed.kind === 'remove' && (existed || (changed.purge && mayHideHistory))) {
         source = undefined;
         madeFrom = 0;
-        write = { kind: 'deletion', purge: changed.purge };
+        purge ||= changed.purge;
+        write = { kind: 'deletion', purge };
         outcomes[index] = { operation, result: { state: undefined, existed, duplicate, revision: undefined } };
       } else {
         // A new copy: the draft may have been changed before it was decided to keep things as they are.

@@ -13,6 +13,8 @@ export interface CommitContext<State> {
   readonly backoff: Backoff;
   /** Milliseconds that an idempotency key counts. */
   readonly rememberMs: number;
+  /** The bucket keeps older revisions of a key. */
+  readonly keepsHistory: boolean;
   /** What the store believes of the key, or `undefined` when it has to be read. */
   recall(key: string): Belief | undefined;
   remember(key: string, entry: StoredEntry): void;

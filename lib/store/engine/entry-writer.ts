@@ -30,7 +30,7 @@ export interface EntryWriterOptions {
 
 /** What one write is about, beside its data. */
 export interface WriteDetails {
-  /** Of a deletion: drops the history too. */
+  /** Drops the history too. */
   readonly purge: boolean;
   /** Hashes of the idempotency keys that it applies. */
   readonly hashes: readonly Buffer[];
@@ -88,7 +88,8 @@ export class EntryWriter {
     const writers = base.writers.with(this.writer.id, commit, base.revision);
     const applied = base.applied.with(details.hashes, this.options.remember);
     const marks = [FlowHeader.writers, writers.text] as const;
-    const headers = data === undefined ? this.deletion(marks, details.purge) : [marks, this.contentType];
+    const headers: Header[] = [marks, data === undefined ? deletion(details.purge) : this.contentType];
+    if (details.purge) headers.push([ROLLUP_HEADER, ROLLUP_SUBJECT]);
     const expiresMs = data === undefined ? this.markerTtl(details.purge) : details.ttlMs;
     if (expiresMs !== undefined) headers.push([TTL_HEADER, `${Math.ceil(expiresMs / 1_000)}s`]);
     if (schemaVersion > 0) headers.push([FlowHeader.schemaVersion, String(schemaVersion)]);
@@ -101,11 +102,6 @@ export class EntryWriter {
     return new PreparedWrite(this.connection, key, message, base, after, this.options.shortestLifeMs);
   }
 
-  private deletion(marks: Header, purge: boolean): Header[] {
-    if (!purge) return [marks, [KV_OPERATION, 'DEL']];
-    return [marks, [KV_OPERATION, 'PURGE'], [ROLLUP_HEADER, ROLLUP_SUBJECT]];
-  }
-
   /** A marker with older revisions behind it must stay, or the latest of them would be the entry again. */
   private markerTtl(purge: boolean): number | undefined {
     return purge || this.options.history === 1 ? this.options.cleanupMs : undefined;
@@ -113,6 +109,10 @@ export class EntryWriter {
 }
 
 type Header = readonly [name: string, value: string];
+
+function deletion(purge: boolean): Header {
+  return [KV_OPERATION, purge ? 'PURGE' : 'DEL'];
+}
 
 /** A write as a message. */
 export interface EntryMessage {

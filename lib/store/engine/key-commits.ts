@@ -199,14 +199,13 @@ export class KeyCommits<State> {
   }
 
   private apply({ entry }: Base, operations: readonly PendingOperation<State>[]): AppliedBatch<State> {
-    const { codec, rememberMs } = this.context;
-    return applyBatch(codec, this.key, entry, operations, rememberMs);
+    return applyBatch(this.context.codec, this.key, entry, operations, this.context);
   }
 
   private prepare(base: StoredEntry, { write, hashes }: AppliedBatch<State>): PreparedWrite {
     const { codec, writer } = this.context;
     const data = write?.kind === 'value' ? codec.encode(this.key, write.state) : undefined;
-    const purge = write?.kind === 'deletion' && write.purge;
+    const purge = write?.purge ?? false;
     const ttlMs = write?.kind === 'value' ? write.ttlMs : undefined;
     const madeFrom = write?.kind === 'value' ? write.madeFrom : 0;
     const prepared = writer.prepare(this.key, base, data, { purge, hashes, ttlMs, madeFrom });

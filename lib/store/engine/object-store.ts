@@ -117,7 +117,7 @@ export class ObjectStore<R extends AnyKvReducer> {
     return existed && !duplicate;
   }
 
-  /** Deletes the entry of `key` with its history. @returns whether there was one. */
+  /** Deletes the entry of `key` with its history, also the history of one that was deleted before. @returns whether there was one. */
   async purge(key: KeyRef<R>, options: WriteOptions = {}): Promise<boolean> {
     const { existed, duplicate } = await this.write('purge', key, { ...options, blind: true }, () => ({
       kind: 'remove',

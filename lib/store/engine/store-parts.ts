@@ -87,6 +87,7 @@ export class StoreParts<R extends AnyKvReducer> {
       writer: newWriter(),
       backoff: settings.backoff,
       rememberMs: remember.ageMs,
+      keepsHistory: history !== 1,
       recall: (key) => this.recall(key),
       remember: (key, entry) => this.remembered.set(key, entry),
       forget: (key) => this.remembered.forget(key),

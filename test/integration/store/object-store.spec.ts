@@ -30,6 +30,31 @@ describe('ObjectStore', () => {
     expect(await store.read(key)).toBeUndefined();
   });
 
+  it('purges what is behind an entry, also one that is deleted already or written anew in the same commit', async () => {
+    await using at = await openTallies(server.url, { bucket: 'purged', history: 10 });
+    const { store } = at;
+    const kept = async (id: string) => (await store.history({ id })).map(({ type }) => type);
+    const fill = async (id: string) => {
+      for (let count = 0; count < 3; count++) await store.update({ id }, 1);
+    };
+    await fill('deleted');
+    expect(await store.delete({ id: 'deleted' })).toBe(true);
+    expect(await kept('deleted')).toEqual(['value', 'value', 'value', 'deleted']);
+    expect(await store.purge({ id: 'deleted' })).toBe(false);
+    expect(await kept('deleted')).toEqual(['deleted']);
+    await fill('both');
+    expect(await Promise.all([store.delete({ id: 'both' }), store.purge({ id: 'both' })])).toEqual([true, false]);
+    expect(await kept('both')).toEqual(['deleted']);
+    await fill('anew');
+    const [, anew] = await Promise.all([store.purge({ id: 'anew' }), store.update({ id: 'anew' }, 5)]);
+    expect(anew.count).toBe(5);
+    expect(await kept('anew')).toEqual(['value']);
+    // Of what was never there, nothing is written.
+    const { lastRevision } = await store.status();
+    expect(await store.purge({ id: 'never' })).toBe(false);
+    expect((await store.status()).lastRevision).toBe(lastRevision);
+  });
+
   it('modifies by a function, which may leave the entry or remove it', async () => {
     await using at = await openTallies(server.url);
     const { store } = at;

@@ -17,7 +17,8 @@ type Step =
   | { readonly kind: 'spoil and throw' }
   | { readonly kind: 'replace'; readonly value: number }
   | { readonly kind: 'spoil and keep' }
-  | { readonly kind: 'remove' };
+  | { readonly kind: 'remove' }
+  | { readonly kind: 'purge' };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -30,6 +31,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     fc.record({ kind: fc.constant('replace' as const), value: fc.nat(99) }),
     fc.constant({ kind: 'spoil and keep' as const }),
     fc.constant({ kind: 'remove' as const }),
+    fc.constant({ kind: 'purge' as const }),
   ),
   { maxLength: 40 },
 );
@@ -58,8 +60,14 @@ function change(step: Step): (before: Numbers | undefined) => Change<Numbers> {
         return { kind: 'keep' };
       case 'remove':
         return { kind: 'remove', purge: false };
+      case 'purge':
+        return { kind: 'remove', purge: true };
     }
   };
+}
+
+function isBlind({ kind }: Step): boolean {
+  return kind === 'remove' || kind === 'purge';
 }
 
 function operation(step: Step): PendingOperation<Numbers> {
@@ -71,7 +79,7 @@ function operation(step: Step): PendingOperation<Numbers> {
       bucket: 'b',
       answer: (result) => result,
       change: change(step),
-      blind: step.kind === 'remove',
+      blind: isBlind(step),
       hash: once === undefined ? undefined : hashIdempotencyKey(String(once)),
       maxAttempts: 1,
       timeoutMs: 1_000,
@@ -98,9 +106,15 @@ function appliedOf(forgotten: readonly number[], applied: readonly number[]): Ap
 }
 
 /** What the steps come to one after the other, by values that are never changed in place. */
-function model(initial: readonly number[] | undefined, applied: readonly number[], all: readonly Step[]) {
+function model(
+  initial: readonly number[] | undefined,
+  applied: readonly number[],
+  all: readonly Step[],
+  keepsHistory: boolean,
+) {
   let values = initial;
   let changed = false;
+  let purged = false;
   const used = new Set(applied);
   const hashes: Buffer[] = [];
   const outcomes = all.map((step): ModelOutcome | 'spoiled' => {
@@ -119,13 +133,15 @@ function model(initial: readonly number[] | undefined, applied: readonly number[
       values = [step.value];
       changed = true;
     }
-    if (step.kind === 'remove' && values !== undefined) {
+    if (isBlind(step) && values !== undefined) {
       values = undefined;
       changed = true;
+      purged ||= step.kind === 'purge';
     }
+    if (step.kind === 'purge' && keepsHistory) changed = purged = true;
     return { values, existed, duplicate };
   });
-  return { values, changed, outcomes, hashes };
+  return { values, changed, purged, outcomes, hashes };
 }
 
 describe('a batch of operations', () => {
@@ -133,12 +149,13 @@ describe('a batch of operations', () => {
     const initials = fc.option(fc.array(fc.nat(99), { maxLength: 5 }), { nil: undefined });
     const numbers = fc.uniqueArray(fc.nat(5), { maxLength: 3 });
     fc.assert(
-      fc.property(initials, numbers, numbers, steps, (initial, forgotten, known, all) => {
+      fc.property(initials, numbers, numbers, steps, fc.boolean(), (initial, forgotten, known, all, keepsHistory) => {
         const data = initial === undefined ? undefined : codec.encode('k', { values: [...initial] });
         const base: StoredEntry = { ...ABSENT, revision: 7, data, applied: appliedOf(forgotten, known) };
         const before = data?.slice();
-        const applied = applyBatch(codec, 'k', base, all.map(operation), REMEMBER_MS);
-        const expected = model(initial, known, all);
+        const context = { rememberMs: REMEMBER_MS, keepsHistory };
+        const applied = applyBatch(codec, 'k', base, all.map(operation), context);
+        const expected = model(initial, known, all, keepsHistory);
 
         const outcomes = applied.outcomes.map((outcome) =>
           'error' in outcome
@@ -151,11 +168,12 @@ describe('a batch of operations', () => {
         );
         // A remove does not look at the state, and what is kept by it is not told.
         const told = expected.outcomes.map((outcome, index) =>
-          outcome !== 'spoiled' && all[index]!.kind === 'remove' ? { ...outcome, values: undefined } : outcome,
+          outcome !== 'spoiled' && isBlind(all[index]!) ? { ...outcome, values: undefined } : outcome,
         );
         expect(outcomes).toEqual(told);
         expect(applied.hashes).toEqual(expected.hashes);
         expect(applied.write !== undefined).toBe(expected.changed);
+        expect(applied.write?.purge ?? false).toBe(expected.purged);
         if (applied.write?.kind === 'value') expect(applied.write.state.values).toEqual(expected.values);
         if (applied.write?.kind === 'deletion') expect(expected.values).toBeUndefined();
         expect(data).toEqual(before);

@@ -57,6 +57,7 @@ describe('operations that change nothing', () => {
       codec,
       backoff: { initialMs: 1, maxMs: 1 },
       rememberMs: 60_000,
+      keepsHistory: false,
       recall: () => undefined,
       forget: () => undefined,
       remember: () => undefined,

@@ -89,6 +89,7 @@ export class ScriptedBucket {
       writer: this.newWriter(),
       backoff: { initialMs: 1, maxMs: 1 },
       rememberMs: remember.ageMs,
+      keepsHistory: false,
       recall: (key) => {
         const entry = remembered.get(key);
         if (entry !== undefined) return { entry, kind: 'remembered' };
