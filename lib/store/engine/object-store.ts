@@ -99,13 +99,13 @@ export class ObjectStore<R extends AnyKvReducer> {
     );
   }
 
-  /** Sets the state of `key` to the empty state, whatever is stored there. @returns that state. */
+  /** Sets the state of `key` to the empty state, whatever is stored there. @returns the state after it. */
   async reset(key: KeyOf<R>, options: WriteOptions = {}): Promise<StateOf<R>> {
-    const { state } = await this.write('reset', key, { ...options, blind: true }, () => ({
+    const { state, duplicate } = await this.write('reset', key, { ...options, blind: true }, () => ({
       kind: 'write',
       state: this.reducer.empty(key),
     }));
-    return state ?? this.reducer.empty(key);
+    return (duplicate ? await this.read(key, options) : state) ?? this.reducer.empty(key);
   }
 
   /** Deletes the entry of `key`, also one that does not decode; its older revisions stay in the history. @returns whether there was one. */
@@ -206,7 +206,8 @@ export class ObjectStore<R extends AnyKvReducer> {
    * without an error when `signal` aborts or the application stops, also while it waits for the server to start. Watches of
    * a pattern share a consumer (not those from the history). Each is told what is there when it starts, at its own pace.
    *
-   * @throws ConnectionError when the server stays away for 30 seconds at the start, JetStreamRequestError when it refuses.
+   * @throws ConnectionError when the server stays away for 30 seconds at the start, or the connection is closed;
+   * JetStreamRequestError when the server refuses.
    */
   watch(
     pattern?: KeyPattern<KeyOf<R>> | StoreKey,

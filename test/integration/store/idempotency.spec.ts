@@ -57,6 +57,18 @@ describe('an idempotency key', () => {
     expect(await at.store.read(key)).toEqual({ count: 2, by: [] });
   });
 
+  it('gives the present state for a repeated reset too', async () => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'reset' };
+    const once = { idempotencyKey: 'x' };
+    expect((await at.store.reset(key, once)).count).toBe(0);
+    await at.store.update(key, 7);
+    expect((await at.store.reset(key, once)).count).toBe(7);
+    await at.store.delete(key);
+    expect((await at.store.reset(key, once)).count).toBe(0);
+    expect(await at.store.read(key)).toBeUndefined();
+  });
+
   it('is forgotten when more than the configured number came after it', async () => {
     await using at = await openTallies(server.url, { remember: { count: 3 } });
     const key = { id: 'bounded' };
