@@ -1,5 +1,5 @@
 import { onAbort } from '../../common/abort-listeners.js';
-import { CancelledError } from '../../common/errors.js';
+import { CancelledError, ConnectionError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { BucketLayout } from './bucket-layout.js';
 import { askBucket, isPassing } from './bucket-request.js';
@@ -63,7 +63,7 @@ export class BucketWatch {
     this.unlisten = connection.onStatus((status) => {
       if (status === 'connected') this.restart('the connection is back');
       if (status === 'closed')
-        this.end(new Error(`The connection was closed under a watch of bucket "${layout.bucket}".`));
+        this.end(new ConnectionError(`The connection was closed under a watch of bucket "${layout.bucket}".`));
     });
   }
 

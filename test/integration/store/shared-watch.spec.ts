@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { ConnectionError } from '../../../lib/common/errors.js';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { firstValueFrom, take, toArray } from 'rxjs';
 import type { ObjectStore } from '../../../lib/store/engine/object-store.js';
@@ -176,7 +177,10 @@ describe('watches of one pattern', () => {
     for (const watch of watches) expect((await watch.next()).value).toEqual({ type: 'caught-up' });
     const ends = watches.map((watch) => watch.next());
     await at.connection.close();
-    for (const end of ends) await expect(end).rejects.toThrow(/connection was closed/i);
+    for (const end of ends) {
+      await expect(end).rejects.toThrow(ConnectionError);
+      await expect(end).rejects.toThrow(/connection was closed/i);
+    }
   });
 
   it('all fail to start when the bucket is gone', async () => {
