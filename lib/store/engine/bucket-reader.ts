@@ -1,4 +1,5 @@
 import type { StoredMsg } from '@nats-io/jetstream';
+import { NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { bulkhead } from 'cockatiel';
 import type { BucketLayout } from './bucket-layout.js';
 import { ApiCode, askBucket, isRefusal } from './bucket-request.js';
@@ -57,14 +58,26 @@ export class BucketReader {
 
   private get(what: string, query: { last_by_subj: string }, consistency: Consistency): Promise<StoredMsg | null> {
     const { manager } = this.connection;
+    const { stream } = this.layout;
     const direct = consistency === 'any' && this.allowsDirect;
     const ask = (): Promise<StoredMsg | null> =>
       askBucket(this.connection, what, () =>
-        direct
-          ? manager.direct.getMessage(this.layout.stream, query)
-          : manager.streams.getMessage(this.layout.stream, query),
+        direct ? this.getDirect(query) : manager.streams.getMessage(stream, query),
       );
     return this.free > 0 ? this.freely(ask) : this.limit.execute(ask);
+  }
+
+  private async getDirect(query: { last_by_subj: string }): Promise<StoredMsg | null> {
+    const { manager } = this.connection;
+    const { stream } = this.layout;
+    try {
+      return await manager.direct.getMessage(stream, query);
+    } catch (error) {
+      const isUnheard = error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
+      if (!isUnheard) throw error;
+      // Asked in the common way, the server says why: the bucket is gone, or its leader.
+      return manager.streams.getMessage(stream, query);
+    }
   }
 
   private async freely<T>(ask: () => Promise<T>): Promise<T> {

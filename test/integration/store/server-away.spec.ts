@@ -129,7 +129,10 @@ describe('a bucket that is gone', { timeout: 60_000 }, () => {
     // Once on what is remembered, once on a read.
     for (let time = 0; time < 2; time++) await expect(at.store.update(key, 1)).rejects.toThrow(JetStreamRequestError);
     await expect(at.store.update(key, 1)).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
-    await expect(at.store.read(key)).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
+    for (const consistency of ['leader', 'any'] as const)
+      await expect(at.store.read(key, { consistency })).rejects.toThrow(
+        'Is the bucket deleted, or not provisioned yet?',
+      );
     await using again = await openTallies(server.url);
     expect((await at.store.update(key, 1)).count).toBe(1);
     expect((await again.store.read(key))?.count).toBe(1);
