@@ -1,4 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
+import { PermissionViolationError, RequestError } from '@nats-io/transport-node';
 import { ConnectionError, FlowError, JetStreamRequestError } from '../common/errors.js';
 
 /** JetStream's error codes that the library tells apart. */
@@ -40,6 +41,8 @@ export function toFlowError(what: string, error: unknown): FlowError {
     return new JetStreamRequestError(`Cannot ${what}: ${error.message} (${error.code}).`, error.code, { cause: error });
   }
   const reason = error instanceof Error ? error.message : String(error);
+  if (isViolation(error))
+    return new ConnectionError(`Cannot ${what}: ${reason}. Grant the permission.`, { cause: error });
   return new ConnectionError(`Cannot ${what}: ${reason}. Is the server reachable, with JetStream on?`, {
     cause: error,
   });
@@ -47,7 +50,17 @@ export function toFlowError(what: string, error: unknown): FlowError {
 
 /** Whether the same request may succeed in a moment: no answer came, or a passing one. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionError || isApiError(error, ...PASSING);
+  return (error instanceof ConnectionError && !isForbidden(error)) || isApiError(error, ...PASSING);
+}
+
+/** Whether the server does not let us send this: it has not taken it, and will not when it is asked again. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof ConnectionError && isViolation(error.cause);
+}
+
+function isViolation(error: unknown): boolean {
+  const violation = error instanceof RequestError ? error.cause : error;
+  return violation instanceof PermissionViolationError && violation.operation === 'publish';
 }
 
 /** Whether `error` is JetStream's answer with one of `codes`, before or after {@link callApi} translated it. */

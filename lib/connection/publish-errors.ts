@@ -29,8 +29,15 @@ export const publishErrors = {
         'not known. With a messageId it would have been repeated.',
     ),
 
-  forbidden: (subject: string, cause: Error): ConnectionError =>
-    new ConnectionError(`The server does not let us publish to "${subject}"; grant the permission.`, { cause }),
+  /** What was sent once is certainly not stored; of what was sent before, only the repetition. */
+  forbidden({ subject, repeated }: PendingPublish, violation: Error): ConnectionError {
+    const message = `The server does not let us publish to "${subject}"; grant the permission.`;
+    const cause = new ConnectionError(message, { cause: violation });
+    if (!repeated) return cause;
+    return new ConnectionError(`${message} It had been sent before, without an answer: that attempt may be stored.`, {
+      cause,
+    });
+  },
 
   inboxForbidden: (inbox: string, cause: Error): ConnectionError =>
     new ConnectionError(

@@ -195,7 +195,7 @@ export class Publisher {
   #onServerError(error: Error): void {
     if (!(error instanceof PermissionViolationError) || error.operation !== 'publish') return;
     for (const publish of [...this.#pending.values()]) {
-      if (publish.subject === error.subject) this.#fail(publish, publishErrors.forbidden(publish.subject, error));
+      if (publish.subject === error.subject) this.#fail(publish, publishErrors.forbidden(publish, error));
     }
   }
 

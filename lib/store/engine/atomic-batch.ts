@@ -1,5 +1,6 @@
 import { headers as newHeaders, nuid, type MsgHdrs } from '@nats-io/transport-node';
 import { EncodeError } from '../../common/errors.js';
+import { isForbidden, toFlowError } from '../../connection/jetstream-api.js';
 import { readReply } from '../../connection/publish-reply.js';
 import { unlessLost } from '../../connection/unless-lost.js';
 import type { EntryMessage } from './entry-writer.js';
@@ -20,7 +21,8 @@ export type BatchOutcome =
 /**
  * Sends messages to one stream as an atomic batch: all are stored, or none is. Sent once; nothing is repeated.
  *
- * @throws EncodeError when one is too large to be sent, JetStreamRequestError when the server refuses for good.
+ * @throws EncodeError when one is too large to be sent, JetStreamRequestError when the server refuses for good,
+ * ConnectionError when it does not let us publish.
  */
 export async function publishAtomically(
   connection: StoreConnection,
@@ -41,14 +43,17 @@ export async function publishAtomically(
   for (const message of encoded) checkSize(message, nats.info?.max_payload ?? Infinity);
   const last = encoded.pop();
   if (last === undefined) throw new RangeError('A batch without messages');
+  const what = `write ${messages.length} entries`;
   let reply;
   try {
-    reply = await unlessLost(connection, `write ${messages.length} entries`, () => {
+    reply = await unlessLost(connection, what, () => {
       // The server answers the last one for all.
       for (const { subject, data, headers } of encoded) nats.publish(subject, data, { headers });
       return nats.request(last.subject, last.data, { headers: last.headers, timeout: timeoutMs });
     });
   } catch (cause) {
+    const error = toFlowError(what, cause);
+    if (isForbidden(error)) throw error;
     // Timed out, or the connection broke: the entries tell what became of it.
     return { kind: 'unknown', cause };
   }

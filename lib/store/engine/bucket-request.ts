@@ -2,7 +2,7 @@ import { ApiCode, toFlowError } from '../../connection/jetstream-api.js';
 import { unlessLost, type Losable } from '../../connection/unless-lost.js';
 import { JetStreamRequestError } from '../../common/errors.js';
 
-export { ApiCode, isApiError as isRefusal, isPassing } from '../../connection/jetstream-api.js';
+export { ApiCode, isApiError as isRefusal, isForbidden, isPassing } from '../../connection/jetstream-api.js';
 
 /**
  * Runs one request to JetStream's API. The server's refusal becomes a {@link JetStreamRequestError}; no answer, or no

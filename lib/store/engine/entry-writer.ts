@@ -8,6 +8,7 @@ import { FlowHeader } from '../../common/names.js';
 import type { PublishResult } from '../../connection/publisher.js';
 import type { RememberLimits } from './applied-keys.js';
 import { KV_OPERATION, ROLLUP_HEADER, ROLLUP_SUBJECT, TTL_HEADER, type BucketLayout } from './bucket-layout.js';
+import { isForbidden } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import type { StoredEntry } from './stored-entry.js';
 import { Writer } from './writer-marks.js';
@@ -156,6 +157,7 @@ export class PreparedWrite {
     } catch (error) {
       if (error instanceof JetStreamRequestError && error.repeated) return { kind: 'unknown' };
       if (error instanceof WrongLastSequenceError) return { kind: 'conflict' };
+      if (isForbidden(error)) throw error;
       if (error instanceof PublishTimeoutError || error instanceof ConnectionError) return { kind: 'unknown' };
       throw error;
     }
