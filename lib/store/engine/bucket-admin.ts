@@ -1,6 +1,6 @@
 import type { StreamState } from '@nats-io/jetstream';
 import type { BucketLayout } from './bucket-layout.js';
-import { ApiCode, askBucket, isRefusal } from './bucket-request.js';
+import { ApiCode, askBucket, inTime, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 
 /** Has a request asked for again while the server is away; see `untilAnswered`. */
@@ -18,7 +18,7 @@ export class BucketAdmin {
   state(): Promise<StreamState> {
     const what = `look at bucket "${this.layout.bucket}"`;
     return this.persist(
-      async () => (await this.info(what)).state,
+      async (leftMs) => (await this.info(what, leftMs)).state,
       () => what,
     );
   }
@@ -30,29 +30,33 @@ export class BucketAdmin {
   async deleteBucket(): Promise<void> {
     const what = `delete bucket "${this.layout.bucket}"`;
     const { created } = await this.persist(
-      () => this.info(what),
+      (leftMs) => this.info(what, leftMs),
       () => what,
     );
     await this.persist(
-      async (_leftMs, attempts) => {
+      async (leftMs, attempts) => {
         // An attempt whose reply is lost may have deleted it.
-        if (attempts > 0 && !(await this.isThere(created, what))) return;
-        await askBucket(this.connection, what, () => this.connection.manager.streams.delete(this.layout.stream));
+        if (attempts > 0 && !(await this.isThere(created, what, leftMs))) return;
+        await this.ask(what, leftMs, () => this.connection.manager.streams.delete(this.layout.stream));
       },
       () => what,
     );
   }
 
-  private async isThere(created: string, what: string): Promise<boolean> {
+  private async isThere(created: string, what: string, leftMs: number): Promise<boolean> {
     try {
-      return (await this.info(what)).created === created;
+      return (await this.info(what, leftMs)).created === created;
     } catch (error) {
       if (isRefusal(error, ApiCode.streamNotFound)) return false;
       throw error;
     }
   }
 
-  private info(what: string): ReturnType<StoreConnection['manager']['streams']['info']> {
-    return askBucket(this.connection, what, () => this.connection.manager.streams.info(this.layout.stream));
+  private info(what: string, leftMs: number): ReturnType<StoreConnection['manager']['streams']['info']> {
+    return this.ask(what, leftMs, () => this.connection.manager.streams.info(this.layout.stream));
+  }
+
+  private ask<T>(what: string, leftMs: number, request: () => Promise<T>): Promise<T> {
+    return inTime(this.connection, what, leftMs, askBucket(this.connection, what, request));
   }
 }

@@ -2,10 +2,9 @@ import type { StoredMsg } from '@nats-io/jetstream';
 import { NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { bulkhead } from 'cockatiel';
 import type { BucketLayout } from './bucket-layout.js';
-import { ApiCode, askBucket, isRefusal } from './bucket-request.js';
+import { ApiCode, askBucket, inTime, isRefusal } from './bucket-request.js';
 import type { StoreConnection } from './store-connection.js';
 import { connectedAgain } from '../../connection/unless-lost.js';
-import { within } from '../../connection/within.js';
 import { ABSENT, toStoredEntry, type ReadEntry } from './stored-entry.js';
 
 /**
@@ -47,9 +46,7 @@ export class BucketReader {
     const what = `read "${key}" in bucket "${this.layout.bucket}"`;
     try {
       const answer = this.get(what, query, consistency);
-      // Where the client's own timer comes first, another is spared.
-      const isHasty = patienceMs < this.connection.requestTimeoutMs;
-      return this.toEntry(await (isHasty ? within(Math.ceil(patienceMs), `To ${what}`, answer) : answer));
+      return this.toEntry(await inTime(this.connection, what, patienceMs, answer));
     } catch (error) {
       if (isRefusal(error, ApiCode.streamNotFound)) this.onGone();
       throw error;

@@ -91,7 +91,7 @@ export class StoreParts<R extends AnyKvReducer> {
       recall: (key) => this.recall(key),
       remember: (key, entry) => this.remembered.set(key, entry),
       forget: (key) => this.remembered.forget(key),
-      read: (key) => this.readForWrite(key),
+      read: (key, patienceMs) => this.readForWrite(key, patienceMs),
       isClosed: () => connection.status === 'closed',
       meter,
     };
@@ -114,8 +114,8 @@ export class StoreParts<R extends AnyKvReducer> {
     return this.absence.likely ? { entry: ABSENT, kind: 'guessed' } : undefined;
   }
 
-  private async readForWrite(key: string): Promise<StoredEntry> {
-    const entry = await this.reader.latest(key);
+  private async readForWrite(key: string, patienceMs?: number): Promise<StoredEntry> {
+    const entry = await this.reader.latest(key, 'leader', patienceMs);
     this.absence.seen(entry.revision > 0);
     return entry;
   }

@@ -243,7 +243,8 @@ class Transaction<State> {
     for (;;) {
       this.throwIfCancelled();
       try {
-        return await Promise.all(this.keys.map((key) => context.read(key)));
+        const left = Math.max(1, this.deadline - performance.now());
+        return await Promise.all(this.keys.map((key) => context.read(key, left)));
       } catch (error) {
         if (!isPassing(error) || context.isClosed()) throw error;
         this.throwIfOverdue();

@@ -71,12 +71,14 @@ describe('a server that is away for a moment', { timeout: 60_000 }, () => {
   it('is not waited for beyond the timeout when it is there and silent', async () => {
     await using server = await EmbeddedNatsServer.start();
     await using proxy = await CuttingProxy.start(server);
-    await using at = await openTallies(proxy.url, { timeout: '400ms' });
+    await using at = await openTallies(proxy.url, { timeout: '400ms' }, { requestTimeout: '1h' });
     await at.store.update({ id: 'a' }, 1);
     proxy.holdReplies();
     const read = at.store.read({ id: 'a' });
     await expect(read).rejects.toThrow(ConnectionError);
     await expect(read).rejects.toThrow(/To read "a" in bucket .* took longer than \d+ ms/);
+    await expect(at.store.status()).rejects.toThrow(/To look at bucket "tallies" took longer than \d+ ms/);
+    await expect(at.store.deleteBucket()).rejects.toThrow(/To delete bucket "tallies" took longer than \d+ ms/);
     proxy.deliverReplies();
     expect((await at.store.read({ id: 'a' }))?.count).toBe(1);
   });

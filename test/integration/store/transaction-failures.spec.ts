@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { ConnectionError, OperationTimeoutError, OutcomeUnknownError } from '../../../lib/common/errors.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { needsServer } from '../../support/needs-server.js';
 import { until } from '../../support/until.js';
@@ -34,6 +35,26 @@ describe('a transaction whose connection breaks', () => {
       expect((await moved).map((state) => state?.count)).toEqual([round === 3 ? 103 : round, -round]);
     }
     expect(await counts(other.store, a, b)).toEqual([203, -3]);
+  });
+
+  it('is not waited for beyond the timeout when the server is there and silent', async () => {
+    await using proxy = await CuttingProxy.start(server);
+    const options = { bucket: 'silent', transactions: true, timeout: '400ms' } as const;
+    await using at = await openTallies(proxy.url, options, { requestTimeout: '1h' });
+    await move(at.store, a, b, 1);
+    await using patient = await openTallies(proxy.url, { ...options, timeout: '3s' }, { requestTimeout: '1h' });
+    proxy.holdReplies();
+    const ends: string[] = [];
+    const longer = expect(patient.store.read(a))
+      .rejects.toThrow(ConnectionError)
+      .then(() => ends.push('a longer timeout'));
+    await expect(move(at.store, a, b, 1)).rejects.toThrow(OutcomeUnknownError);
+    // Nothing is remembered any more: it looks first.
+    await expect(move(at.store, a, b, 1)).rejects.toThrow(OperationTimeoutError);
+    ends.push('both transactions');
+    await longer;
+    expect(ends).toEqual(['both transactions', 'a longer timeout']);
+    proxy.deliverReplies();
   });
 
   it('is repeated when it did not arrive, and not when it was cancelled', async () => {
