@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { DecodeError } from '../../common/errors.js';
+import { ConfigurationError, DecodeError } from '../../common/errors.js';
 
 /** Bytes of one hash. A false match would drop an update: at 1,024 remembered keys its odds are 6e-17. */
 const HASH_BYTES = 8;
@@ -10,8 +10,12 @@ export interface RememberLimits {
   readonly ageMs: number;
 }
 
-/** The hash under which an idempotency key is remembered. */
+/** The hash under which an idempotency key is remembered. @throws ConfigurationError when the key is empty. */
 export function hashIdempotencyKey(key: string): Buffer {
+  if (key === '')
+    throw new ConfigurationError('idempotencyKey', [
+      'it is empty, and names nothing: every operation with it would be taken for the same one. Leave it out, or give it a name',
+    ]);
   return hash('sha256', key, 'buffer').subarray(0, HASH_BYTES);
 }
 

@@ -22,7 +22,7 @@ export interface WriteOptions {
   /**
    * Applies the operation at most once per key of the store while it is remembered (see `remember` of `@KvObject`): the
    * second time nothing is done and the present state returned. Remembered with the entry itself, so it holds for all
-   * processes and over restarts, but not beyond the entry's expiry or a write by another KV client.
+   * processes and over restarts, but not beyond the entry's expiry or a write by another KV client. An empty one is refused.
    */
   readonly idempotencyKey?: string;
   /**
@@ -97,6 +97,8 @@ export class OperationQueue<State> {
     const present = this.lanes.get(key);
     this.admit(key, present?.waiting ?? 0);
     const ttlMs = this.ttlOf(options.ttl);
+    const { idempotencyKey } = options;
+    const hash = idempotencyKey === undefined ? undefined : hashIdempotencyKey(idempotencyKey);
     const lane = present ?? this.spare.pop() ?? this.newLane();
     lane.waiting += 1;
     this.count(1);
@@ -107,7 +109,7 @@ export class OperationQueue<State> {
         bucket,
         change,
         blind: options.blind ?? false,
-        hash: options.idempotencyKey === undefined ? undefined : hashIdempotencyKey(options.idempotencyKey),
+        hash,
         ttlMs,
         maxAttempts: options.maxAttempts ?? this.limits.maxAttempts,
         timeoutMs: this.limits.timeoutMs,

@@ -87,6 +87,7 @@ function parseApplied(where: () => string, headers: HeaderSource | undefined): A
   try {
     return AppliedKeys.parse(hashes, headers?.get(FlowHeader.appliedAt) ?? '');
   } catch (error) {
-    throw new DecodeError(`${where()}: ${(error as Error).message}`, { cause: error });
+    const remedy = 'The value itself is whole: put it again with a NATS client, without headers.';
+    throw new DecodeError(`${where()}: ${(error as Error).message}. ${remedy}`, { cause: error });
   }
 }

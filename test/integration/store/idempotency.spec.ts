@@ -1,5 +1,11 @@
+import { jetstream } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { ConfigurationError, DecodeError } from '../../../lib/common/errors.js';
+import { connectForTest } from '../../support/connect-for-test.js';
+import { needsServer } from '../../support/needs-server.js';
 import { until } from '../../support/until.js';
 import { openTallies } from './store-fixture.js';
 
@@ -85,6 +91,36 @@ describe('an idempotency key', () => {
     expect((await at.store.update(key, 1, same)).count).toBe(1);
     await until(async () => (await at.store.update(key, 1, same)).count === 2, { what: 'the key to be forgotten' });
     expect((await at.store.update(key, 1, same)).count).toBe(2);
+  });
+
+  it('is refused when it is empty, which would name every operation', async (context) => {
+    await using at = await openTallies(server.url);
+    const key = { id: 'nameless' };
+    for (const refused of [
+      at.store.update(key, 1, { idempotencyKey: '' }),
+      at.store.delete(key, { idempotencyKey: '' }),
+    ]) {
+      await expect(refused).rejects.toThrow(ConfigurationError);
+      await expect(refused).rejects.toThrow('idempotencyKey');
+    }
+    expect((await at.store.update(key, 1)).count).toBe(1);
+    needsServer(context, server, '2.12', 'a transaction');
+    await using together = await openTallies(server.url, { bucket: 'together', transactions: true });
+    const transaction = together.store.transaction([key], () => undefined, { idempotencyKey: '' });
+    await expect(transaction).rejects.toThrow(ConfigurationError);
+  });
+
+  it('says how to mend an entry of which what is remembered is damaged', async () => {
+    await using at = await openTallies(server.url, { bucket: 'damaged' });
+    await using plain = await connectForTest(server);
+    const damaged = headers();
+    damaged.set('Flow-Applied', 'AAAA');
+    await jetstream(plain).publish('$KV.damaged.k', '{"count":5,"by":[]}', { headers: damaged });
+    const update = at.store.update({ id: 'k' }, 1);
+    await expect(update).rejects.toThrow(DecodeError);
+    await expect(update).rejects.toThrow(/"damaged", key "k", revision 1.*put it again/);
+    await (await new Kvm(plain).open('damaged')).put('k', '{"count":5,"by":[]}');
+    expect((await at.store.update({ id: 'k' }, 1)).count).toBe(6);
   });
 
   it('fits a thousand beside a value', async () => {
