@@ -8,7 +8,7 @@ const limits = { count: 100, ageMs: 60_000 };
 describe('AppliedKeys', () => {
   it('remembers the newest up to the count, through headers and back', () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fc.string(), { maxLength: 40 }), { maxLength: 20 }), (commits) => {
+      fc.property(fc.array(fc.array(fc.string({ minLength: 1 }), { maxLength: 40 }), { maxLength: 20 }), (commits) => {
         let keys = AppliedKeys.NONE;
         const all: Buffer[] = [];
         commits.forEach((commit, index) => {
