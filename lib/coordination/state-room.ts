@@ -65,6 +65,16 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     return this.room.log;
   }
 
+  /** Aborts when it is closed. */
+  get closed(): AbortSignal {
+    return this.closing.signal;
+  }
+
+  /** It is closed, or the application stops. */
+  get isEnding(): boolean {
+    return this.closed.aborted || this.room.stopping.aborted;
+  }
+
   /** For errors: `WaitGroup "import", key "17"`. */
   nameOf(key: string): string {
     return `${this.what}, key "${key}"`;

@@ -1,32 +1,12 @@
-import { create } from '@bufbuild/protobuf';
 import { randomUUID } from 'node:crypto';
-import { BarrierStateSchema, type BarrierState } from '../../codec/gen/flow/v1/barrier_pb.js';
-import { describeThrown } from '../../common/describe-thrown.js';
+import type { BarrierState } from '../../codec/gen/flow/v1/barrier_pb.js';
 import { CancelledError, NotFoundError } from '../../common/errors.js';
-import { within } from '../../connection/within.js';
-import { UNCHANGED } from '../../store/engine/change.js';
-import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../../store/engine/object-store.js';
-import { orAborted } from '../../store/engine/or-aborted.js';
 import type { CountWaitOptions } from '../count.options.js';
 import type { StateRoom } from '../state-room.js';
 import type { Condition } from '../wait-condition.js';
-
-/** How long whoever gives up waits for not being counted any more; it is seen through all the same. */
-const PATIENCE_MS = 1_000;
-
-/** Barriers as state objects. */
-export class Barriers implements KvReducer<BarrierState, never, string> {
-  key(key: string): string {
-    return key;
-  }
-  empty(): BarrierState {
-    return create(BarrierStateSchema);
-  }
-  apply(_state: BarrierState, _input: never): void {
-    // Changed by functions only.
-  }
-}
+import type { Barriers } from './barriers.js';
+import { Departures, type Arrival } from './departures.js';
 
 /** The last of the parties opens the barrier. */
 function arriveAt(state: BarrierState, party: string, parties: number): void {
@@ -37,7 +17,7 @@ function arriveAt(state: BarrierState, party: string, parties: number): void {
 }
 
 /** What came of arriving. */
-interface Arrival {
+interface Entered {
   /** How often the barrier has opened when it lets this one go. */
   readonly generation: number;
   readonly isOpen: boolean;
@@ -46,7 +26,9 @@ interface Arrival {
 /** How to arrive at a barrier. */
 export interface ArriveOptions {
   /**
-   * Who arrives: counted once each time the barrier opens, also when it arrives again after a crash. @default somebody new
+   * Who arrives: counted once each time the barrier opens, also when it arrives again, as after a crash, a shutdown or an error.
+   * Give one to whoever may come again; somebody new would be counted beside what is left of the last time.
+   * @default somebody new
    */
   readonly party?: string;
   /**
@@ -60,17 +42,21 @@ export interface ArriveOptions {
  * Holds those who arrive until all have, in all processes, per key; then opens, and begins anew. Inject it with
  * `@InjectBarrier(name)`, or get it from `Coordination`.
  *
- * Who has arrived is stored: it survives restarts. A process that dies while it waits stays counted; when it is started
- * again it should arrive as the same `party`.
+ * Who has arrived is stored: it survives restarts. A process that dies or is shut down while it waits stays counted; when it is
+ * started again it should arrive as the same `party`.
  */
 export class Barrier {
+  private readonly departures: Departures;
+
   /** @internal Made by `Coordination`. */
   constructor(
     readonly name: string,
     /** How many have to arrive. */
     readonly parties: number,
     private readonly room: StateRoom<Barriers>,
-  ) {}
+  ) {
+    this.departures = new Departures(room);
+  }
 
   /**
    * Arrives, and waits for the others; told by a watch.
@@ -78,23 +64,26 @@ export class Barrier {
    * @returns how often the barrier has opened by then, from 1: the same number for all who were let go together.
    * @throws CancelledError when `signal` aborts, within a second also when the server does not answer; NotFoundError when it is not
    * counted any more, since its key was forgotten or the same party went away elsewhere; ConnectionError when it was closed, or has to
-   * wait while the application stops, which leaves those who wait counted.
+   * wait while the application stops, which leaves those who wait counted; else what a write to a state object or a watch throws, as
+   * OutcomeUnknownError when the server does not answer: after that a `party` with a name may be counted, for it to arrive again;
+   * somebody new goes away, as when `signal` aborts.
    */
-  async arrive(key: string, { party = randomUUID(), signal }: ArriveOptions = {}): Promise<number> {
+  async arrive(key: string, { party, signal }: ArriveOptions = {}): Promise<number> {
     const store = await this.room.open();
     const what = `Waiting for ${this.room.nameOf(key)}`;
     if (isAborted(signal)) throw new CancelledError(what, { cause: signal?.reason });
-    // A write that is given up on the way may count: it is seen through, to go away after.
-    const arriving = this.enter(store, key, party);
+    const isUnique = party === undefined;
+    const arrival: Arrival = { key, party: party ?? randomUUID(), isUnique, generation: undefined };
+    this.departures.arrives(arrival);
     try {
-      const { generation, isOpen } = await orAborted(arriving, what, signal);
-      if (isOpen || (await this.waitFor(key, party, generation, signal))) return generation;
+      const { generation, isOpen } = await this.enter(store, arrival, signal);
+      if (isOpen || (await this.waitFor(arrival, generation, signal))) return generation;
     } catch (error) {
-      if (!isAborted(signal)) throw error;
-      await this.goAway(store, key, party, arriving);
-      throw new CancelledError(what, { cause: signal?.reason });
+      // Whoever is told so as everything ends may come back, as after a crash.
+      if (isAborted(signal) || (isUnique && !this.room.isEnding)) await this.departures.begin(store, arrival);
+      throw isAborted(signal) ? new CancelledError(what, { cause: signal?.reason }) : error;
     }
-    throw new NotFoundError(`${what}: party "${party}" is not counted any more. Let it arrive again.`);
+    throw new NotFoundError(`${what}: party "${arrival.party}" is not counted any more. Let it arrive again.`);
   }
 
   /** How many wait now. */
@@ -108,56 +97,29 @@ export class Barrier {
     return this.room.ready();
   }
 
-  /** Ends waits, and takes no more. Who has arrived stays. */
-  close(): Promise<void> {
-    return this.room.close();
+  /** Ends waits, and takes no more. Who has arrived stays. Resolves when those who were about to go away have, or cannot. */
+  async close(): Promise<void> {
+    await this.room.close();
+    await this.departures.ended();
   }
 
-  private async enter(store: ObjectStore<Barriers>, key: string, party: string): Promise<Arrival> {
+  private async enter(store: ObjectStore<Barriers>, arrival: Arrival, signal?: AbortSignal): Promise<Entered> {
     let generation = 0;
-    const { generation: after } = await store.modify(key, (state) => {
-      generation = state.generation + 1;
-      arriveAt(state, party, this.parties);
+    const arrive = (state: BarrierState): BarrierState => {
+      arrival.generation = generation = state.generation + 1;
+      arriveAt(state, arrival.party, this.parties);
       return state;
-    });
-    return { generation, isOpen: after >= generation };
+    };
+    const after = await store.modify(arrival.key, arrive, signal === undefined ? {} : { signal });
+    return { generation, isOpen: after.generation >= generation };
   }
 
-  private waitFor(key: string, party: string, generation: number, signal: AbortSignal | undefined): Promise<boolean> {
+  private waitFor({ key, party }: Arrival, generation: number, signal: AbortSignal | undefined): Promise<boolean> {
     const condition: Condition<BarrierState> = {
       isDone: (state) => (state?.generation ?? 0) >= generation,
       isLost: (state) => state?.generation !== generation - 1 || !state.arrived.includes(party),
     };
     return this.room.waitUntil(key, condition, signal);
-  }
-
-  /** Never rejects: whoever goes away has given up, and waits for nothing. */
-  private async goAway(
-    store: ObjectStore<Barriers>,
-    key: string,
-    party: string,
-    arriving: Promise<Arrival>,
-  ): Promise<void> {
-    const what = `Going away from ${this.room.nameOf(key)}`;
-    try {
-      await within(PATIENCE_MS, what, this.takeOut(store, key, party, arriving));
-    } catch (error) {
-      this.room.log.warn(`${what}: party "${party}" may be counted still: ${describeThrown(error)}`);
-    }
-  }
-
-  private async takeOut(
-    store: ObjectStore<Barriers>,
-    key: string,
-    party: string,
-    arriving: Promise<Arrival>,
-  ): Promise<void> {
-    const { generation } = await arriving;
-    await store.modify(key, (state) => {
-      if (state.generation >= generation || !state.arrived.includes(party)) return UNCHANGED;
-      state.arrived = state.arrived.filter((other) => other !== party);
-      return state;
-    });
   }
 }
 

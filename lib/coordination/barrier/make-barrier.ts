@@ -1,7 +1,8 @@
 import { BarrierStateSchema } from '../../codec/gen/flow/v1/barrier_pb.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { StateRoom } from '../state-room.js';
-import { Barrier, Barriers } from './barrier.js';
+import { Barrier } from './barrier.js';
+import { Barriers } from './barriers.js';
 import { resolveBarrier, type BarrierOptions } from './barrier.options.js';
 
 /** A barrier of this process. */
