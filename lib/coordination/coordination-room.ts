@@ -4,14 +4,19 @@ import { ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import { createObjectStore } from '../store/engine/create-object-store.js';
+import { fullJitter } from '../store/engine/full-jitter.js';
 import type { KvObjectDefaults, KvObjectOptions } from '../store/engine/kv-object.options.js';
 import type { AnyKvReducer } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
 import type { FlowTracer } from '../telemetry/tracer.js';
 import type { ProvisionMode } from '../stream/provision-mode.js';
+import { EventualClock } from './clock/eventual-clock.js';
 import { ServerClock } from './clock/server-clock.js';
 import { lazily } from './lazily.js';
+
+/** Pauses between attempts to measure the clock. */
+const CLOCK_PAUSES = { initialMs: 500, maxMs: 60_000 } as const;
 
 /** What coordination needs of the application around it. */
 export interface CoordinationEnvironment {
@@ -27,6 +32,7 @@ export interface CoordinationEnvironment {
 export class CoordinationRoom {
   private readonly stores: ObjectStore<AnyKvReducer>[] = [];
   private readonly waitsEnd = new AbortController();
+  private readonly closing = new AbortController();
   private started: ServerClock | undefined;
 
   /** Aborts when the application stops: for whoever waits for what may never come. What is held stays held. */
@@ -38,6 +44,8 @@ export class CoordinationRoom {
   constructor(readonly environment: CoordinationEnvironment) {
     // Everything that waits listens; Node would take more than ten for a leak.
     setMaxListeners(0, this.stopping);
+    const { signal } = this.closing;
+    this.eventualClock = new EventualClock(this.clock, fullJitter(CLOCK_PAUSES, signal), signal, environment.log);
   }
 
   get log(): Log {
@@ -48,9 +56,13 @@ export class CoordinationRoom {
   readonly clock = lazily(async () => {
     const { connection, mode, log, defaults } = this.environment;
     const { storage, replicas } = defaults;
-    this.started = await ServerClock.start(connection, { mode, log, storage, replicas });
-    return this.started;
+    const clock = await ServerClock.start(connection, { mode, log, storage, replicas });
+    if (this.closing.signal.aborted) clock.close();
+    return (this.started = clock);
   });
+
+  /** The same, for whoever can do without it until it is measured. */
+  readonly eventualClock: EventualClock;
 
   /** Provisions a bucket and makes a store of it. */
   async openStore<R extends AnyKvReducer>(reducer: R, options: KvObjectOptions): Promise<ObjectStore<R>> {
@@ -68,6 +80,7 @@ export class CoordinationRoom {
 
   /** Resolves when what is under way has ended. */
   async close(): Promise<void> {
+    this.closing.abort();
     this.started?.close();
     await Promise.all(this.stores.map((store) => store.close()));
   }

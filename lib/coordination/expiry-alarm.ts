@@ -5,6 +5,11 @@ const MARGIN_MS = 250;
 /** Between two looks at an entry that outlives its time, as in a bucket that was made with a longer one: at most. */
 const LONGEST_PAUSE_MS = 5_000;
 
+/** Where the server's clock is to be had; `EventualClock` is one. */
+interface ClockSource {
+  tell(listener: (clock: { now(): number }) => void): Disposable;
+}
+
 /** Wakes when an entry should have expired; of its expiry by age, a server tells no watch. */
 export class ExpiryAlarm implements Disposable {
   private timer: NodeJS.Timeout | undefined;
@@ -12,16 +17,21 @@ export class ExpiryAlarm implements Disposable {
   private clock: { now(): number } | undefined;
   private disposed = false;
 
-  /** @param ttlMs after its last write an entry is forgotten */
+  private readonly listening: Disposable;
+
+  /**
+   * @param ttlMs after its last write an entry is forgotten
+   * @param source before it tells of the clock, an entry counts as new when it is seen: the alarm wakes late, not never
+   */
   constructor(
     private readonly ttlMs: number,
+    source: ClockSource,
     private readonly wake: () => void,
-  ) {}
-
-  /** The server's clock is this one. Before that is known, an entry counts as new when it is seen: it wakes late, not never. */
-  use(clock: { now(): number }): void {
-    this.clock = clock;
-    this.arm();
+  ) {
+    this.listening = source.tell((clock) => {
+      this.clock = clock;
+      this.arm();
+    });
   }
 
   /** The entry was written then. */
@@ -32,6 +42,7 @@ export class ExpiryAlarm implements Disposable {
 
   [Symbol.dispose](): void {
     this.disposed = true;
+    this.listening[Symbol.dispose]();
     clearTimeout(this.timer);
   }
 

@@ -1,5 +1,4 @@
 import type { MessageSchema } from '../codec/message-schema.js';
-import { describeThrown } from '../common/describe-thrown.js';
 import { CancelledError, ConnectionError, type FlowError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { coordinationBucket, type CoordinationKind } from '../common/names.js';
@@ -143,14 +142,7 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
 
   private alarm(wake: () => void): ExpiryAlarm | undefined {
     const { ttlMs } = this.parts;
-    if (ttlMs === undefined) return undefined;
-    const alarm = new ExpiryAlarm(ttlMs, wake);
-    const late = `Who waits for ${this.what} may be told late that a key is forgotten`;
-    this.room.clock().then(
-      (clock) => alarm.use(clock),
-      (error: unknown) => this.log.warn(`${late}: the server's clock could not be measured: ${describeThrown(error)}`),
-    );
-    return alarm;
+    return ttlMs === undefined ? undefined : new ExpiryAlarm(ttlMs, this.room.eventualClock, wake);
   }
 
   private whyEnded(key: string, signal: AbortSignal | undefined): FlowError {

@@ -47,6 +47,7 @@ export class ServerClock {
   private best: Reading;
   private refreshing: Promise<void> | undefined;
   private closed = false;
+  private warned = false;
   private readonly timer: NodeJS.Timeout;
   private readonly stopListening: () => void;
 
@@ -90,7 +91,7 @@ export class ServerClock {
     return this.best.errorMs;
   }
 
-  /** Measures now. Never rejects: when the server does not answer, the clock goes on as it is. */
+  /** Measures now. Never rejects: when the server does not answer, which is logged once, the clock goes on as it is. */
   refresh(): Promise<void> {
     this.refreshing ??= this.measureAgain().finally(() => (this.refreshing = undefined));
     return this.refreshing;
@@ -111,8 +112,10 @@ export class ServerClock {
     if (this.isClosed() || this.connection.status !== 'connected') return;
     try {
       this.best = await measure(this.connection);
+      this.warned = false;
     } catch (error) {
-      if (this.isClosed()) return;
+      if (this.isClosed() || this.warned) return;
+      this.warned = true;
       this.log.warn(`The server's clock could not be measured, the last measurement stays: ${describeThrown(error)}`);
     }
   }

@@ -4,6 +4,7 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
 import { AskedProcess } from '../../support/asked-process.js';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { recordingLog, silentLog } from '../../support/log.js';
 import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
@@ -110,6 +111,30 @@ describe('ServerClock', () => {
       await streams.delete('FLOW_CLOCK');
     }
     await Promise.all(connections.map((connection) => connection.close()));
+  });
+
+  it('says once that it is not measured, each time the server is silent', async () => {
+    await using proxy = await CuttingProxy.start(at.server);
+    const log = recordingLog();
+    const options = { servers: proxy.url, reconnectWait: '50ms', publishTimeout: 100 } as const;
+    await using connection = await FlowConnection.connect(options, silentLog);
+    const clock = await ServerClock.start(connection, { mode: 'auto', log });
+    for (const silences of [1, 2]) {
+      proxy.dropRepliesAfter(0);
+      for (let attempts = 0; attempts < 3; attempts++) await clock.refresh();
+      expect(log.messages('warn')).toHaveLength(silences);
+      proxy.restore();
+      await until(() => connection.status === 'connected', { what: 'the connection is back' });
+      const { last_seq: before } = (await at.streams.manager.streams.info('FLOW_CLOCK')).state;
+      await until(
+        async () => {
+          await clock.refresh();
+          return (await at.streams.manager.streams.info('FLOW_CLOCK')).state.last_seq >= before + 5;
+        },
+        { what: 'it to be measured' },
+      );
+    }
+    clock.close();
   });
 
   it('needs no rights to make streams where its own is there', async () => {
