@@ -13,22 +13,17 @@ import {
   type FlowThrottlerStorageOptions,
   type ResolvedThrottlerStorage,
 } from './flow-throttler-storage.options.js';
-import { throttle, type Hit, type Throttled, type ThrottlerRecord } from './throttle.js';
+import { denial, lifetime, throttle, type Hit, type Throttled, type ThrottlerRecord } from './throttle.js';
 import { openThrottlerRoom, type ThrottlerRoom } from './throttler-room.js';
-
-/** Until when a key stays blocked, and what it is told. */
-interface Blocked {
-  readonly untilMs: number;
-  readonly windowEndsMs: number;
-  readonly totalHits: number;
-  readonly limit: number;
-  readonly blockMs: number;
-}
 
 /**
  * A storage for `@nestjs/throttler` that all instances of an application share, on the server that its flows run on. Counts as the
  * throttler's own storage does, and one request after the other for each key: of a flood of concurrent requests, no more than the limit
  * pass. A key that is known to be blocked is answered without a round trip, and idle keys expire.
+ *
+ * Where hits of one key differ in their `blockDuration`, those without one are not held by a block and do not end it. When a block
+ * ends, the key begins anew: a process that has denied one without a block may do so until the oldest hit that it knows of expires,
+ * when it was another process's hit that began anew.
  *
  * @example
  * ThrottlerModule.forRootAsync({
@@ -42,7 +37,8 @@ interface Blocked {
 export class FlowThrottlerStorage implements ThrottlerStorage {
   private readonly options: ResolvedThrottlerStorage;
   private readonly open: () => Promise<ThrottlerRoom>;
-  private readonly blocked: LRUCache<string, Blocked>;
+  /** States that something was denied by: others can only add hits to them, or blocks. */
+  private readonly blocked: LRUCache<string, ThrottlerState>;
   private readonly log: StandInLog;
   private room: ThrottlerRoom | undefined;
 
@@ -92,35 +88,33 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
   private async count(room: ThrottlerRoom, id: string, hit: Hit): Promise<ThrottlerRecord> {
     let state = create(ThrottlerStateSchema);
     let throttled: Throttled | undefined;
-    await room.store.write('increment', limiterKey(id), room.writeOptions(hit), (before) => {
-      state = before ?? create(ThrottlerStateSchema);
-      throttled = throttle(state, hit, room.clock.now());
-      return throttled.changed ? { kind: 'write', state } : { kind: 'keep' };
-    });
+    let lifetimeMs = Math.max(hit.ttlMs, hit.blockMs);
+    let neededMs = 0;
+    do {
+      lifetimeMs = Math.max(lifetimeMs, neededMs);
+      await room.store.write('increment', limiterKey(id), room.writeOptions(lifetimeMs), (before) => {
+        state = before ?? create(ThrottlerStateSchema);
+        throttled = throttle(state, hit, room.clock.now());
+        neededMs = throttled.changed ? lifetime(state) : 0;
+        // What is there may mean something for longer than this hit: then it is written to stay for as long.
+        return throttled.changed && neededMs <= lifetimeMs ? { kind: 'write', state } : { kind: 'keep' };
+      });
+    } while (neededMs > lifetimeMs);
     this.log.answered();
     // The function was called at least once for the write to end well.
     const { record } = throttled as unknown as Throttled;
-    if (record.isBlocked) this.blocked.set(id, blockedBy(state, record, hit, room.clock.now()));
+    if (record.isBlocked) this.blocked.set(id, state);
+    else this.blocked.delete(id);
     return record;
   }
 
-  /** The answer for a key that is known to be blocked; nobody can lift a block. */
+  /** The answer for a key that is known to be blocked, as the server would give it. */
   private answerBlocked({ clock }: ThrottlerRoom, id: string, hit: Hit): ThrottlerRecord | undefined {
-    const blocked = this.blocked.get(id);
-    if (blocked === undefined) return undefined;
-    const now = clock.now();
-    const holds = blocked.untilMs > now && blocked.limit === hit.limit && blocked.blockMs === hit.blockMs;
-    if (!holds) {
-      this.blocked.delete(id);
-      return undefined;
-    }
-    const seconds = (ms: number): number => Math.max(0, Math.ceil((ms - now) / 1_000));
-    return {
-      totalHits: blocked.totalHits,
-      timeToExpire: seconds(blocked.windowEndsMs > now ? blocked.windowEndsMs : now + hit.ttlMs),
-      isBlocked: true,
-      timeToBlockExpire: seconds(blocked.untilMs),
-    };
+    const state = this.blocked.get(id);
+    if (state === undefined) return undefined;
+    const record = denial(state, hit, clock.now());
+    if (record === undefined) this.blocked.delete(id);
+    return record;
   }
 
   private check({ ttlMs, blockMs }: Hit): void {
@@ -130,17 +124,4 @@ export class FlowThrottlerStorage implements ThrottlerStorage {
       `a throttler has a ttl or blockDuration of ${Math.max(ttlMs, blockMs)} ms; longestTtl is ${longestTtl} ms: raise it`,
     ]);
   }
-}
-
-function blockedBy(
-  state: ThrottlerState,
-  { totalHits, timeToExpire }: ThrottlerRecord,
-  hit: Hit,
-  now: number,
-): Blocked {
-  const { limit, blockMs } = hit;
-  const [firstExpires = 0] = state.expiresMs;
-  const untilMs = blockMs > 0 ? state.blockedUntilMs : firstExpires;
-  const windowEndsMs = now + timeToExpire * 1_000;
-  return { untilMs, windowEndsMs, totalHits, limit, blockMs };
 }

@@ -28,34 +28,51 @@ export interface Throttled {
 
 /**
  * Counts one hit, with the outcome of `@nestjs/throttler`'s own storage: each hit counts for `ttlMs`. Without a block those over the
- * limit are not counted; with one the first of them blocks the key for `blockMs`, after which it starts anew. Changes `state`. Pure.
+ * limit are not counted; with one the first of them blocks the key for `blockMs`, after which it starts anew. A hit without a block
+ * is not held by one, and leaves it as it is. Changes `state`. Pure.
  */
 export function throttle(state: ThrottlerState, hit: Hit, clockMs: number): Throttled {
+  const denied = denial(state, hit, clockMs);
+  if (denied !== undefined) return { record: denied, changed: false };
   const now = Math.max(clockMs, state.atMs);
-  const windowEndsMs = state.windowEndsMs > now ? state.windowEndsMs : now + hit.ttlMs;
-  const timeToExpire = seconds(windowEndsMs - now);
-  const live = prune(state, now);
-  if (hit.blockMs <= 0) {
-    if (live >= hit.limit) {
-      const [first = windowEndsMs] = state.expiresMs;
-      const record = { totalHits: live + 1, timeToExpire, isBlocked: true, timeToBlockExpire: seconds(first - now) };
-      return { record, changed: false };
-    }
-  } else if (state.blockedUntilMs > now) {
-    const timeToBlockExpire = seconds(state.blockedUntilMs - now);
-    return { record: { totalHits: live, timeToExpire, isBlocked: true, timeToBlockExpire }, changed: false };
-  } else if (state.blockedUntilMs > 0) {
+  const hasBlock = hit.blockMs > 0;
+  // Whoever asks for a block and is not denied has outlived the last one.
+  if (hasBlock && state.blockedUntilMs > 0) {
     state.expiresMs = [];
     state.hits = [];
+    state.blockedUntilMs = 0;
   }
   state.atMs = now;
-  state.windowEndsMs = windowEndsMs;
   count(state, now, hit.ttlMs);
   const totalHits = sum(state.hits);
-  const isBlocked = hit.blockMs > 0 && totalHits > hit.limit;
-  state.blockedUntilMs = isBlocked ? now + hit.blockMs : 0;
+  const isBlocked = hasBlock && totalHits > hit.limit;
+  if (isBlocked) state.blockedUntilMs = now + hit.blockMs;
+  const timeToExpire = seconds(state.windowEndsMs - now);
   const timeToBlockExpire = isBlocked ? seconds(hit.blockMs) : 0;
   return { record: { totalHits, timeToExpire, isBlocked, timeToBlockExpire }, changed: true };
+}
+
+/**
+ * The outcome for a hit that is not counted; `undefined` when it would be. Changes nothing in `state` that has to be stored: what has
+ * expired goes, and the window begins anew when it is over.
+ */
+export function denial(state: ThrottlerState, hit: Hit, clockMs: number): ThrottlerRecord | undefined {
+  const now = Math.max(clockMs, state.atMs);
+  if (state.windowEndsMs <= now) state.windowEndsMs = now + hit.ttlMs;
+  const live = prune(state, now);
+  const denied = { timeToExpire: seconds(state.windowEndsMs - now), isBlocked: true };
+  if (hit.blockMs > 0) {
+    if (state.blockedUntilMs <= now) return undefined;
+    return { ...denied, totalHits: live, timeToBlockExpire: seconds(state.blockedUntilMs - now) };
+  }
+  if (live < hit.limit) return undefined;
+  const [first = state.windowEndsMs] = state.expiresMs;
+  return { ...denied, totalHits: live + 1, timeToBlockExpire: seconds(first - now) };
+}
+
+/** For how long after its last hit a state means something, in whole milliseconds: times of today are exact to less than one. */
+export function lifetime({ atMs, windowEndsMs, blockedUntilMs, expiresMs }: ThrottlerState): number {
+  return Math.floor(Math.max(windowEndsMs, blockedUntilMs, expiresMs.at(-1) ?? 0) - atMs);
 }
 
 /** Takes out the hits that have expired. @returns how many are left. */

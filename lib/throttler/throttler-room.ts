@@ -5,7 +5,6 @@ import type { KvReducer } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
 import type { WriteOptions } from '../store/engine/operation-queue.js';
 import type { ResolvedThrottlerStorage } from './flow-throttler-storage.options.js';
-import type { Hit } from './throttle.js';
 
 /** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
 const EXPIRY_MARGIN_MS = 5_000;
@@ -30,8 +29,8 @@ export interface ThrottlerRoom {
   readonly clock: { now(): number };
   /** There is no connection right now. */
   isAway(): boolean;
-  /** Has an entry expire when its hit means nothing any more, where the server can do that; the bucket's age does it otherwise. */
-  writeOptions(hit: Hit): WriteOptions;
+  /** Has an entry expire some time after `lifetimeMs`, where the server can do that; the bucket's age does it otherwise. */
+  writeOptions(lifetimeMs: number): WriteOptions;
 }
 
 /** A function that provisions the bucket and measures the clock at its first call. */
@@ -53,8 +52,7 @@ export function openThrottlerRoom(
       history: 1,
       timeout,
     });
-    const writeOptions = ({ ttlMs, blockMs }: Hit): WriteOptions =>
-      entryTtl ? { ttl: Math.max(ttlMs, blockMs) + EXPIRY_MARGIN_MS } : {};
+    const writeOptions = (lifetimeMs: number): WriteOptions => (entryTtl ? { ttl: lifetimeMs + EXPIRY_MARGIN_MS } : {});
     return { store, clock, isAway: () => connection.status !== 'connected', writeOptions };
   });
 }

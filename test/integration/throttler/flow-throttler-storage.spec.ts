@@ -7,6 +7,7 @@ import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowThrottlerStorage, type FlowThrottlerStorageOptions } from 'nestjs-jetstream-flow/throttler';
 import { startFlowApp } from '../../support/flow-app.js';
 import { useFlowServer } from '../../support/flow-server.js';
+import { needsServer } from '../../support/needs-server.js';
 import { needsOldServer, OLD_SERVER } from '../../support/old-server.js';
 import { until } from '../../support/until.js';
 
@@ -107,6 +108,27 @@ describe('FlowThrottlerStorage', () => {
       what: 'the key expires',
       intervalMs: 200,
     });
+  });
+
+  it('keeps an entry for as long as anything in it counts, whatever the last hit was', async (context) => {
+    needsServer(context, at.server, '2.11', 'an entry that expires by itself');
+    await using storages = await openStorages();
+    const { one, name } = storages;
+    const hit = (ttl: number, limit: number, blockMs: number) => one.increment('key', ttl, limit, blockMs, 'test');
+    const livesFor = async (): Promise<number> => {
+      const query = { last_by_subj: `$KV.flow_throttler_${name}.>` };
+      const entry = await at.streams.manager.streams.getMessage(`KV_flow_throttler_${name}`, query);
+      return Number.parseInt(entry?.header.get('Nats-TTL') ?? '', 10);
+    };
+    await hit(60_000, 1, 0);
+    expect(await livesFor()).toBe(65);
+    // The hit of a minute is not forgotten with the one of a second.
+    expect(await hit(1_000, 5, 0)).toMatchObject({ totalHits: 2 });
+    expect(await livesFor()).toBeGreaterThan(50);
+    expect(await hit(1_000, 1, 3_600_000)).toMatchObject({ isBlocked: true });
+    expect(await livesFor()).toBe(3_605);
+    expect(await hit(1_000, 9, 0)).toMatchObject({ totalHits: 4, isBlocked: false });
+    expect(await livesFor()).toBeGreaterThan(3_500);
   });
 
   it('refuses wrong options, and times that are too long for it', async () => {

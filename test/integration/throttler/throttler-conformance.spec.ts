@@ -87,11 +87,12 @@ it(
           const { record } = throttle(state, hit, now);
           const storage = instance === 0 ? storages.one : storages.other;
           const told = await storage.increment(key, ttlMs, hit.limit, blockMs, 'test');
-          const { isBlocked, timeToBlockExpire } = record;
-          expect(told).toMatchObject({ isBlocked, timeToBlockExpire });
-          // A process that knows of a block tells the hits of then, and keeps whole seconds.
-          if (isOneLimit) expect(told.totalHits).toBeGreaterThanOrEqual(record.totalHits);
-          if (!isBlocked) expect(told).toEqual(record);
+          const { isBlocked, timeToBlockExpire, totalHits } = record;
+          expect(told.isBlocked).toBe(isBlocked);
+          // Another process may have let more hits through than the one that answers knows of.
+          if (isOneLimit) expect(told.totalHits).toBe(totalHits);
+          if (isOneLimit && limit > 0) expect(told.timeToBlockExpire).toBe(timeToBlockExpire);
+          // Of a window that begins anew while it is blocked, each process knows by itself.
           expect(Math.abs(told.timeToExpire - record.timeToExpire)).toBeLessThanOrEqual(Math.ceil(ttlMs / 1_000));
         }
       }),

@@ -66,6 +66,38 @@ export function throttlerConformance(name: string, { open, ofFlood }: StorageTra
       expect(await hit()).toMatchObject({ totalHits: 2, isBlocked: true, timeToBlockExpire: 30 });
     });
 
+    it('is blocked only for those hits that say how long to block', async () => {
+      await using at = await open();
+      const hit = (limit: number, blockMs: number) => at.one.increment('k', TTL, limit, blockMs, 'test');
+      await hit(1, 8_000);
+      expect(await hit(1, 8_000)).toMatchObject({ totalHits: 2, isBlocked: true, timeToBlockExpire: 8 });
+      // It does not ask for the block, and does not lift it.
+      at.pass(1_000);
+      expect(await hit(5, 0)).toEqual({ totalHits: 3, timeToExpire: 9, isBlocked: false, timeToBlockExpire: 0 });
+      expect(await hit(3, 0)).toEqual({ totalHits: 4, timeToExpire: 9, isBlocked: true, timeToBlockExpire: 9 });
+      expect(await hit(1, 8_000)).toMatchObject({ totalHits: 3, isBlocked: true, timeToBlockExpire: 7 });
+      // When the block is over, everything begins anew, also for those who did not ask for it.
+      at.pass(7_001);
+      expect(await hit(3, 0)).toMatchObject({ totalHits: 4, isBlocked: true });
+      expect(await hit(1, 8_000)).toMatchObject({ totalHits: 1, isBlocked: false });
+      expect(await hit(3, 0)).toMatchObject({ totalHits: 2, isBlocked: false });
+    });
+
+    it('tells, while it is blocked, of the hits that have not expired, and of a window that goes on', async () => {
+      await using at = await open();
+      const hit = () => at.one.increment('k', TTL, 2, 30_000, 'test');
+      await hit();
+      at.pass(6_000);
+      await hit();
+      expect(await hit()).toEqual({ totalHits: 3, timeToExpire: 4, isBlocked: true, timeToBlockExpire: 30 });
+      at.pass(5_000);
+      expect(await hit()).toEqual({ totalHits: 2, timeToExpire: 10, isBlocked: true, timeToBlockExpire: 25 });
+      at.pass(3_000);
+      expect(await hit()).toEqual({ totalHits: 2, timeToExpire: 7, isBlocked: true, timeToBlockExpire: 22 });
+      at.pass(3_000);
+      expect(await hit()).toEqual({ totalHits: 0, timeToExpire: 4, isBlocked: true, timeToBlockExpire: 19 });
+    });
+
     it('without a block lets one through for each hit that has expired, the oldest first', async () => {
       await using at = await open();
       const hit = () => at.one.increment('k', TTL, 2, 0, 'test');
