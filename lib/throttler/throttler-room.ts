@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { ThrottlerStateSchema, type ThrottlerState } from '../codec/gen/flow/v1/throttler_pb.js';
+import { within } from '../connection/within.js';
 import type { Coordination } from '../coordination/coordination.js';
 import type { KvReducer } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
@@ -33,13 +34,13 @@ export interface ThrottlerRoom {
   writeOptions(lifetimeMs: number): WriteOptions;
 }
 
-/** A function that provisions the bucket and measures the clock at its first call. */
+/** A function that provisions the bucket and measures the clock at its first call, and fails after `timeout` until that is done. */
 export function openThrottlerRoom(
   coordination: Coordination,
   bucket: string,
   { longestTtl, timeout }: ResolvedThrottlerStorage,
 ): () => Promise<ThrottlerRoom> {
-  return coordination.open(async (room) => {
+  const open = coordination.open(async (room) => {
     const clock = await room.clock();
     const { connection } = room.environment;
     const entryTtl = connection.capabilities.messageTtl;
@@ -55,4 +56,5 @@ export function openThrottlerRoom(
     const writeOptions = (lifetimeMs: number): WriteOptions => (entryTtl ? { ttl: lifetimeMs + EXPIRY_MARGIN_MS } : {});
     return { store, clock, isAway: () => connection.status !== 'connected', writeOptions };
   });
+  return () => within(timeout, `Opening bucket "${bucket}"`, open());
 }

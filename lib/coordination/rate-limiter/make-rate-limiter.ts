@@ -1,6 +1,7 @@
 import { RateLimitStateSchema } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import { coordinationBucket } from '../../common/names.js';
+import { within } from '../../connection/within.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { lazily } from '../lazily.js';
 import { BlockedKeys } from './blocked-keys.js';
@@ -55,10 +56,11 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
   return new RateLimiter({
     name,
     quota,
-    open: () => {
+    open,
+    openSoon: () => {
       if (fallback.decides && connection.status !== 'connected')
         return Promise.reject(new ConnectionError('The connection is lost.'));
-      return open();
+      return within(timeoutMs, `Opening rate limiter "${name}"`, open());
     },
     blocked,
     fallback,

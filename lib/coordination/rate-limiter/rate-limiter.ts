@@ -1,5 +1,5 @@
 import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
-import { CancelledError, ConnectionError } from '../../common/errors.js';
+import { ConnectionError } from '../../common/errors.js';
 import { orAborted } from '../../store/engine/or-aborted.js';
 import type { RateLimitMeter } from '../../telemetry/rate-limit-meter.js';
 import type { BlockedKeys } from './blocked-keys.js';
@@ -27,6 +27,8 @@ export interface RateLimiterParts {
   readonly quota: Quota;
   /** What is there once the bucket and the clock are. */
   readonly open: () => Promise<LimiterRoom>;
+  /** The same; fails after the limiter's timeout, while the server may still be waited for. */
+  readonly openSoon: () => Promise<LimiterRoom>;
   readonly blocked: BlockedKeys;
   readonly fallback: StoreFallback;
   readonly meter: RateLimitMeter;
@@ -141,7 +143,7 @@ export class RateLimiter {
 
   /** Resolves when the server has the limiter's bucket, and its clock is measured; else that is done on first use. */
   async ready(): Promise<void> {
-    await this.opened(undefined);
+    await this.opened(undefined, this.parts.open);
   }
 
   /** Rejects who waits, and later calls. */
@@ -153,11 +155,9 @@ export class RateLimiter {
     return Promise.resolve();
   }
 
-  private async opened(signal: AbortSignal | undefined): Promise<LimiterRoom> {
+  private async opened(signal: AbortSignal | undefined, open = this.parts.openSoon): Promise<LimiterRoom> {
     this.checkOpen();
-    if (signal?.aborted === true)
-      throw new CancelledError(`A call of rate limiter "${this.name}"`, { cause: signal.reason });
-    const room = this.room ?? (await this.parts.open());
+    const room = this.room ?? (await orAborted(open(), `call of rate limiter "${this.name}"`, signal));
     // Meanwhile it may have been closed.
     this.checkOpen();
     return (this.room ??= room);

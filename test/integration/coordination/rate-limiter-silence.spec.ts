@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { OperationTimeoutError, OutcomeUnknownError } from '../../../lib/common/errors.js';
+import { CancelledError, OperationTimeoutError, OutcomeUnknownError } from '../../../lib/common/errors.js';
+import { makeRateLimiter } from '../../../lib/coordination/rate-limiter/make-rate-limiter.js';
 import { MemoryRateLimiter } from '../../../lib/coordination/rate-limiter/memory-rate-limiter.js';
 import type { RateLimiterSettings } from '../../../lib/coordination/rate-limiter/rate-limiter.options.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
@@ -7,6 +8,7 @@ import { useFlowServer } from '../../support/flow-server.js';
 import { recordingLog } from '../../support/log.js';
 import { until } from '../../support/until.js';
 import { openLimiter } from './limiter-fixture.js';
+import { openRoom } from './support/coordination-fixture.js';
 
 const at = useFlowServer();
 
@@ -64,5 +66,59 @@ describe.each(['exact', 'leased'] as const)('a server that is connected and sile
     });
     expect(one.said().map(({ level }) => level)).toEqual(['warn', 'log']);
     expect((await one.limiter.waitFor('silent')).source).not.toBe('fallback');
+  });
+});
+
+/** A limiter that was never used, behind a proxy that keeps back what the server answers, for as long as nobody lets it go. */
+async function openUnused(settings: RateLimiterSettings) {
+  const proxy = await CuttingProxy.start(at.server);
+  const own = await openRoom(proxy.url, { connect: { requestTimeout: '1h', publishTimeout: '1h' } });
+  const limiter = own.use(makeRateLimiter(own.room, { limit: 50, window: '1h', timeout: 200, ...settings }));
+  proxy.holdReplies();
+  return {
+    limiter,
+    proxy,
+    async [Symbol.asyncDispose]() {
+      proxy.deliverReplies();
+      await own[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('a server that is silent when a limiter is used for the first time', () => {
+  it('makes it throw after its timeout, whatever time requests have', async () => {
+    await using one = await openUnused({ name: 'first-throw' });
+    const { limiter } = one;
+    const calls = [
+      limiter.consume('k'),
+      limiter.waitFor('k'),
+      limiter.peek('k'),
+      limiter.reward('k'),
+      limiter.reset('k'),
+    ];
+    for (const call of calls) await expect(call).rejects.toThrow('took longer than 200 ms');
+    // Whoever can wait does.
+    const ready = limiter.ready();
+    one.proxy.deliverReplies();
+    await ready;
+    expect(await limiter.consume('k')).toMatchObject({ source: 'store', remaining: 49 });
+  });
+
+  it('makes it do as it is told after its timeout', async () => {
+    await using one = await openUnused({ name: 'first-allow', onStoreError: 'allow' });
+    const { limiter } = one;
+    const calls = [limiter.consume('k'), limiter.waitFor('k'), limiter.peek('k')];
+    for (const call of calls) expect(await call).toMatchObject({ source: 'fallback', allowed: true });
+    one.proxy.deliverReplies();
+    await until(async () => (await limiter.consume('k')).source === 'store', { what: 'the server to decide' });
+  });
+
+  it('does not keep those who give up', async () => {
+    await using one = await openUnused({ name: 'first-cancelled', timeout: '1h', onStoreError: 'allow' });
+    const controller = new AbortController();
+    const call = expect(one.limiter.consume('k', { signal: controller.signal })).rejects.toThrow(CancelledError);
+    controller.abort();
+    await call;
   });
 });

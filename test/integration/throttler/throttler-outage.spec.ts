@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FlowError, OperationTimeoutError, OutcomeUnknownError } from 'nestjs-jetstream-flow';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
 import { FlowThrottlerStorage, type FlowThrottlerStorageOptions } from 'nestjs-jetstream-flow/throttler';
+import type { ConnectionOptions } from '../../../lib/connection/connection.options.js';
 import { Coordination } from '../../../lib/coordination/coordination.js';
 import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { useFlowServer } from '../../support/flow-server.js';
@@ -14,9 +15,13 @@ const at = useFlowServer();
 let names = 0;
 
 /** A storage on a connection of its own, and what it says. */
-async function openStorage(url: string, options: FlowThrottlerStorageOptions) {
+async function openStorage(
+  url: string,
+  options: FlowThrottlerStorageOptions,
+  connect: Partial<ConnectionOptions> = {},
+) {
   const log = recordingLog();
-  const opened = await openRoom(url, { log });
+  const opened = await openRoom(url, { log, connect });
   const coordination = opened.use(new Coordination(opened.room.environment));
   const name = `outage-${++names}`;
   return {
@@ -101,4 +106,24 @@ describe('FlowThrottlerStorage, when the server is silent,', () => {
     await until(async () => (await hit()).totalHits > 2 && one.said().length === 2, { what: 'the server to answer' });
     expect(one.said()).toEqual(lines(means));
   });
+});
+
+describe('FlowThrottlerStorage, when the server is silent at the first hit,', () => {
+  it.each(['throw', 'allow'] as const)(
+    'does as it is told after its timeout, whatever time requests have: %s',
+    async (onStoreError) => {
+      await using proxy = await CuttingProxy.start(at.server);
+      await using one = await openStorage(
+        proxy.url,
+        { onStoreError, timeout: 200 },
+        { requestTimeout: '1h', publishTimeout: '1h' },
+      );
+      const hit = () => one.storage.increment('key', 60_000, 50, 0, 'test');
+      proxy.holdReplies();
+      if (onStoreError === 'throw') await expect(hit()).rejects.toThrow('took longer than 200 ms');
+      else expect(await hit()).toMatchObject({ totalHits: 0, isBlocked: false });
+      proxy.deliverReplies();
+      await until(async () => (await hit()).totalHits >= 1, { what: 'the server to count' });
+    },
+  );
 });
