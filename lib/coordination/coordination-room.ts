@@ -64,10 +64,14 @@ export class CoordinationRoom {
   /** The same, for whoever can do without it until it is measured. */
   readonly eventualClock: EventualClock;
 
-  /** Provisions a bucket and makes a store of it. */
+  /** Provisions a bucket and makes a store of it. @throws ConnectionError when this is closed meanwhile. */
   async openStore<R extends AnyKvReducer>(reducer: R, options: KvObjectOptions): Promise<ObjectStore<R>> {
     const { connection, ...environment } = this.environment;
     const store = await createObjectStore(connection, reducer, options, environment);
+    if (this.closing.signal.aborted) {
+      await store.close();
+      throw new ConnectionError(`The application stops: bucket "${store.bucket}" is not used any more.`);
+    }
     this.stores.push(store);
     return store;
   }

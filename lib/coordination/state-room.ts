@@ -37,8 +37,7 @@ const LOOKS = { initialMs: 10, maxMs: 1_000 } as const;
 export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvReducer> {
   /** For errors: `WaitGroup "import"`. */
   readonly what: string;
-  /** The store, made when it is first needed. */
-  readonly open: () => Promise<ObjectStore<R>>;
+  private readonly opened: () => Promise<ObjectStore<R>>;
   private readonly waits: ObservedWaits;
   private readonly closing = new AbortController();
 
@@ -53,11 +52,13 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
     const bucket = coordinationBucket(kind, name);
     const description = `${what} of nestjs-jetstream-flow`;
     const options = { bucket, schema, description, remember: REMEMBER, ...(ttlMs !== undefined && { ttl: ttlMs }) };
-    const open = lazily(() => room.openStore(reducer, options));
-    this.open = () => {
-      if (this.closing.signal.aborted) throw new ConnectionError(`${what} is closed.`);
-      return open();
-    };
+    this.opened = lazily(() => room.openStore(reducer, options));
+  }
+
+  /** The store, made when it is first needed. @throws CancelledError when `signal` aborts meanwhile, ConnectionError when this is closed. */
+  async open(signal?: AbortSignal): Promise<ObjectStore<R>> {
+    if (this.closed.aborted) throw new ConnectionError(`${this.what} is closed.`);
+    return orAborted(this.opened(), `opening of ${this.what}`, signal);
   }
 
   get log(): Log {
@@ -90,14 +91,15 @@ export class StateRoom<R extends KvReducer<StateOf<R>, never, never> & AnyKvRedu
   }
 
   private async watchUntil(key: string, condition: Condition<StateOf<R>>, signal?: AbortSignal): Promise<boolean> {
-    const store = await this.open();
     const storeKey = new KeySpace(undefined).keyOf(key);
     using ends = firstAbort([signal, this.closing.signal, this.room.stopping]);
     const pause = fullJitter(LOOKS, ends.signal);
+    // Once the application stops it is looked at all the same, as everything else is asked for.
+    const asking = (): AbortSignal | undefined => (ends.signal.aborted ? signal : ends.signal);
     try {
+      const store = await this.open(asking());
       for (;;) {
-        // Once the application stops it is looked at all the same, as everything else is asked for.
-        const reading = ends.signal.aborted ? signal : ends.signal;
+        const reading = asking();
         const entry = await store.readEntry(storeKey, reading === undefined ? {} : { signal: reading });
         if (condition.isDone(entry?.state)) return true;
         if (condition.isLost?.(entry?.state) === true) return false;

@@ -69,7 +69,7 @@ export class Barrier {
    * somebody new goes away, as when `signal` aborts.
    */
   async arrive(key: string, { party, signal }: ArriveOptions = {}): Promise<number> {
-    const store = await this.room.open();
+    const store = await this.room.open(signal);
     const what = `Waiting for ${this.room.nameOf(key)}`;
     if (isAborted(signal)) throw new CancelledError(what, { cause: signal?.reason });
     const isUnique = party === undefined;
@@ -88,7 +88,7 @@ export class Barrier {
 
   /** How many wait now. */
   async waiting(key: string, options: CountWaitOptions = {}): Promise<number> {
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     return (await store.read(key, options))?.arrived.length ?? 0;
   }
 

@@ -57,7 +57,7 @@ export class Counter {
    */
   async add(key: string, by = 1, options: CountOptions = {}): Promise<void> {
     checkCount(this.room.nameOf(key), by, Number.MIN_SAFE_INTEGER);
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     await store.update({ key, part: this.partOf(options.idempotencyKey) }, BigInt(by), options);
   }
 
@@ -70,7 +70,7 @@ export class Counter {
 
   /** The sum, however large. */
   async exactValue(key: string, options: CountWaitOptions = {}): Promise<bigint> {
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     const keys = Array.from({ length: this.parts }, (_, part) => ({ key, part }));
     const states = await store.readMany(keys, options);
     return states.reduce((sum, state) => sum + (state?.value ?? 0n), 0n);

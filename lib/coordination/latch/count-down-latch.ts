@@ -39,7 +39,7 @@ export class CountDownLatch {
    */
   async set(key: string, count: number, { signal }: CountWaitOptions = {}): Promise<boolean> {
     checkCount(this.room.nameOf(key), count, 0);
-    const store = await this.room.open();
+    const store = await this.room.open(signal);
     let isFirst = false;
     const change = (state: LatchCount, { exists }: { readonly exists: boolean }) => {
       isFirst = !exists;
@@ -58,7 +58,7 @@ export class CountDownLatch {
    */
   async countDown(key: string, by = 1, options: CountOptions = {}): Promise<number> {
     checkCount(this.room.nameOf(key), by, 1);
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     const change = (state: LatchCount, { exists }: { readonly exists: boolean }): undefined => {
       if (!exists) throw new CountError(this.room.nameOf(key), 'it is not set');
       state.count = Math.max(0, state.count - by);
@@ -68,7 +68,7 @@ export class CountDownLatch {
 
   /** What is left; `undefined` when nobody has set it. */
   async count(key: string, options: CountWaitOptions = {}): Promise<number | undefined> {
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     return (await store.read(key, options))?.count;
   }
 

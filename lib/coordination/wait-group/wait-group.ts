@@ -47,7 +47,7 @@ export class WaitGroup {
 
   /** What is still waited for. */
   async count(key: string, options: CountWaitOptions = {}): Promise<number> {
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     return Number((await store.read(key, options))?.count ?? 0n);
   }
 
@@ -71,7 +71,7 @@ export class WaitGroup {
   }
 
   private async change(key: string, by: number, options: CountOptions): Promise<number> {
-    const store = await this.room.open();
+    const store = await this.room.open(options.signal);
     return Number((await store.update(key, by, options)).count);
   }
 }

@@ -73,11 +73,11 @@ describe.each(Object.entries(CALLS))('%s', (_name, make) => {
     await expect(one.run(AbortSignal.abort('early'))).rejects.toMatchObject({ cause: 'early' });
   });
 
-  it('gives up when its signal aborts while the server says nothing', async () => {
+  it.each(['', ' at its first use'])('gives up when its signal aborts while the server says nothing%s', async (use) => {
     await using proxy = await CuttingProxy.start(at.server);
     await using own = await openRoom(proxy.url);
     const one = own.use(make(own.room));
-    await one.ready();
+    if (use === '') await one.ready();
     proxy.dropRepliesAfter(0);
     const controller = new AbortController();
     const error = one.run(controller.signal).catch((thrown: unknown) => thrown);

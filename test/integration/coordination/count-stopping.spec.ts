@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ConnectionError } from '../../../lib/common/errors.js';
 import { makeBarrier } from '../../../lib/coordination/barrier/make-barrier.js';
+import { makeCounter } from '../../../lib/coordination/counter/make-counter.js';
 import { makeLatch } from '../../../lib/coordination/latch/make-latch.js';
 import { makeRateLimiter } from '../../../lib/coordination/rate-limiter/make-rate-limiter.js';
 import { makeWaitGroup } from '../../../lib/coordination/wait-group/make-wait-group.js';
+import { CuttingProxy } from '../../support/cutting-proxy.js';
 import { useFlowServer } from '../../support/flow-server.js';
 import { openRoom } from './support/coordination-fixture.js';
 
@@ -34,6 +36,19 @@ describe('once the application stops', () => {
     expect(await group.done('busy')).toBe(0);
   });
 
+  it('nobody waits for a bucket that a silent server does not tell of', async () => {
+    await using proxy = await CuttingProxy.start(at.server);
+    await using one = await openRoom(proxy.url, { connect: { requestTimeout: '1h' } });
+    const group = one.use(makeWaitGroup(one.room, { name: 'unopened' }));
+    const latch = one.use(makeLatch(one.room, { name: 'unopened' }));
+    proxy.holdReplies();
+    const waiting = [group.wait('k'), latch.wait('k')];
+    const rejected = Promise.all(waiting.map((wait) => expect(wait).rejects.toThrow('the application stops')));
+    one.room.stopWaiting();
+    await rejected;
+    proxy.deliverReplies();
+  });
+
   it.each(['exact', 'leased'] as const)(
     'nobody waits for units, and those that are there can be had: %s',
     async (mode) => {
@@ -55,4 +70,17 @@ describe('once the application stops', () => {
       expect((await limiter.consume('used')).allowed).toBe(false);
     },
   );
+});
+
+it('what is asked for before a bucket is there is not done any more once everything is closed', async () => {
+  await using proxy = await CuttingProxy.start(at.server);
+  await using one = await openRoom(proxy.url);
+  await using other = await openRoom(at.url);
+  const counter = one.use(makeCounter(one.room, { name: 'closed' }));
+  proxy.holdReplies();
+  const adding = expect(counter.add('k')).rejects.toThrow(ConnectionError);
+  const closing = one.room.close();
+  proxy.deliverReplies();
+  await Promise.all([adding, closing]);
+  expect(await other.use(makeCounter(other.room, { name: 'closed' })).value('k')).toBe(0);
 });
