@@ -14,7 +14,8 @@ export type Outcome = 'done' | 'look' | 'ended';
 /**
  * Follows the events of one key until they decide about `condition`.
  *
- * @param entry what was read before, for which the condition did not hold: older events decide nothing
+ * @param entry what was read before, for which the condition did not hold: older events decide nothing; and where there was
+ * nothing, no value does
  * @param onValue told when each value that counts was written
  */
 export async function untilDecided<State>(
@@ -36,12 +37,17 @@ export async function untilDecided<State>(
       told = 'old';
       continue;
     } else told = 'current';
-    if (event.type === 'undecodable') throw event.error;
+    // Without an entry before, any value may be older than that: a key that is gone leaves no revision to compare with, and when it
+    // has expired not even the mark is behind what a replica still has. Only a read knows.
+    const isDated = entry !== undefined;
+    if (event.type === 'undecodable') {
+      if (isDated) throw event.error;
+      return 'look';
+    }
     if (event.type === 'value') onValue(event.created);
     // Between the read and the watch the entry may have gone.
     const state = event.type === 'value' ? event.state : undefined;
-    if (isDone(state)) return 'done';
-    // Without an entry before, a watch may begin with something old: only a read knows.
+    if (isDone(state)) return isDated || event.type !== 'value' ? 'done' : 'look';
     if (isLost?.(state) === true) return 'look';
   }
   return 'ended';

@@ -49,6 +49,15 @@ it.each([
   expect(decided).toBe(outcome);
 });
 
+it.each([
+  ['what was there before the read, on a replica that lags', [value(4, 'done'), caughtUp]],
+  ['the same, which the leader does not have any more', [caughtUp, value(4, 'done')]],
+  ['bytes that do not decode', [undecodable(4), caughtUp]],
+  ['what has come since', [value(4, 'on the way'), caughtUp, value(5, 'done')]],
+])('is not decided, where nothing was there, by %s: only a read tells which it is', async (_what, events) => {
+  expect(await untilDecided(eventsOf(events), undefined, decides, vi.fn())).toBe('look');
+});
+
 it('is told the values that count, of which the first was not there at the read', async () => {
   const onValue = vi.fn();
   await untilDecided(eventsOf([value(1, 'on the way'), caughtUp, deleted(2)]), undefined, decides, onValue);
