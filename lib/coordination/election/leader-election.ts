@@ -22,6 +22,8 @@ export interface TermListener {
 const OFFICE = 'leader';
 /** Pause after standing for election has failed, which it does when the server is away for long. */
 const RETRY_MS = 1_000;
+/** Who has stood for longer before that failed did so in line, and not for want of an answer of the server. */
+const STOOD_MS = 60_000;
 /** Pause after a term that has failed; doubled with each one that follows and fails sooner than the longest pause. */
 const FAILED_MS = 1_000;
 const LONGEST_FAILED_MS = 60_000;
@@ -110,12 +112,18 @@ export class LeaderElection {
   }
 
   private async run(): Promise<void> {
+    let warned = false;
     while (!this.isOver()) {
+      const since = performance.now();
       try {
-        await this.serve(await this.leases.acquireSometime(OFFICE, this.closing.signal));
+        const lease = await this.leases.acquireSometime(OFFICE, this.closing.signal);
+        warned = false;
+        await this.serve(lease);
       } catch (error) {
         if (this.isOver()) break;
-        this.log.warn(`LeaderElection "${this.name}": this process cannot stand for now: ${describeThrown(error)}`);
+        if (!warned || performance.now() - since > STOOD_MS)
+          this.log.warn(`LeaderElection "${this.name}": this process cannot stand for now: ${describeThrown(error)}`);
+        warned = true;
         await this.pause(RETRY_MS);
       }
     }

@@ -20,6 +20,8 @@ export class KeyWatch {
   private abort: AbortController | undefined;
   private following: Promise<void> | undefined;
   private lingering: NodeJS.Timeout | undefined;
+  /** It has been said that it fails. Begun again and again, it may do so for as long as somebody waits. */
+  private warned = false;
 
   constructor(private readonly parts: KeyWatchParts) {}
 
@@ -54,14 +56,23 @@ export class KeyWatch {
   private async follow(abort: AbortController, before: Promise<void> | undefined): Promise<void> {
     await before;
     try {
-      for await (const seen of this.parts.follow(abort.signal)) this.parts.onSeen(seen);
+      for await (const seen of this.parts.follow(abort.signal)) {
+        this.warned = false;
+        this.parts.onSeen(seen);
+      }
     } catch (error) {
-      const { what, log } = this.parts;
-      log.warn(`Who waits for ${what} is not told of changes for now: ${describeThrown(error)}`);
+      this.warn(error);
     }
     abort.abort();
     if (this.abort !== abort) return;
     this.following = undefined;
     this.parts.onStopped();
+  }
+
+  private warn(error: unknown): void {
+    if (this.warned) return;
+    this.warned = true;
+    const { what, log } = this.parts;
+    log.warn(`Who waits for ${what} is not told of changes for now: ${describeThrown(error)}`);
   }
 }
