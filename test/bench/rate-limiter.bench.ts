@@ -2,7 +2,7 @@
  * Decisions of a rate limiter per second, for one hot key and for many keys, beside rate-limiter-flexible on a Redis of its
  * own, in one run. Both in one process, 256 callers at a time, every decision allowed: denials cost neither a write.
  *
- * node --import @swc-node/register/esm-register test/bench/rate-limiter.bench.ts [seconds per measurement] [rounds]
+ * node --import @swc-node/register/esm-register test/bench/rate-limiter.bench.ts [seconds per measurement] [rounds] [only names with this]
  *
  * Absolute numbers depend on the machine; the ratios are what counts. Each figure is the median of the rounds.
  */
@@ -16,6 +16,7 @@ import { startRedis } from './support/redis-server.js';
 
 const seconds = Number(process.argv[2] ?? 3);
 const rounds = Number(process.argv[3] ?? 3);
+const only = process.argv[4] ?? '';
 const CALLERS = 256;
 const KEYS = 10_000;
 /** A look at the clock and a turn of the event loop cost several times what a leased decision does. */
@@ -74,9 +75,10 @@ if (redis !== undefined) {
   contenders[`redis, ${KEYS} keys`] = () => measure((key) => flexible.consume(key), many);
 }
 
-const results = new Map<string, Measured[]>(Object.keys(contenders).map((name) => [name, []]));
+const chosen = Object.entries(contenders).filter(([name]) => name.includes(only));
+const results = new Map<string, Measured[]>(chosen.map(([name]) => [name, []]));
 for (let round = 0; round <= rounds; round += 1) {
-  for (const [name, run] of Object.entries(contenders)) {
+  for (const [name, run] of chosen) {
     const measured = await run();
     // The first round warms up.
     if (round > 0) results.get(name)?.push(measured);

@@ -1,7 +1,6 @@
-import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import type { Outcome, Taker } from './decision-queue.js';
-import type { Quota } from './quota.js';
-import type { DecisionSource, RateLimitDecision } from './rate-limit-decision.js';
+import type { Quota, StateView } from './quota.js';
+import type { RateLimitDecision } from './rate-limit-decision.js';
 
 /** How often pools that nobody uses are cleared out. */
 const SWEEP_MS = 10_000;
@@ -40,8 +39,9 @@ class Pool {
   /** Units of the last batch. */
   lastSize = 0;
   refilling = false;
-  /** As the server said last. */
-  state: RateLimitState | undefined;
+
+  /** @param view what is left as the server said last */
+  constructor(public view: StateView) {}
 
   take(cost: number, now: number): boolean {
     const [first] = this.batches;
@@ -62,8 +62,9 @@ class Pool {
   }
 
   get held(): number {
+    const { batches } = this;
     let units = 0;
-    for (const batch of this.batches) units += batch.units;
+    for (let index = 0; index < batches.length; index++) units += (batches[index] as Batch).units;
     return units;
   }
 }
@@ -80,8 +81,9 @@ export class LeasedUnits {
     const pool = this.pools.get(key);
     if (pool?.take(cost, now) !== true) return undefined;
     const { held } = pool;
-    if (!pool.refilling && held <= pool.lastSize >> 1) void this.refill(key, pool);
-    return this.allowed(pool, held, now, 'leased');
+    if (held <= pool.lastSize / 2 && !pool.refilling) void this.refill(key, pool);
+    // Without a look at the server: what is left is as it said last.
+    return pool.view.leased(now, held, 'leased');
   }
 
   /** Takes units from the server for this and for those who come meanwhile. Rejects as taking them does. */
@@ -107,7 +109,8 @@ export class LeasedUnits {
   private poolOf(key: string): Pool {
     let pool = this.pools.get(key);
     if (pool === undefined) {
-      pool = new Pool();
+      const { quota } = this.parts;
+      pool = new Pool(quota.view(quota.unused()));
       this.pools.set(key, pool);
       this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS).unref();
     }
@@ -132,7 +135,7 @@ export class LeasedUnits {
     const now = this.parts.now();
     return pool.waiting.filter(({ cost, resolve }) => {
       if (!pool.take(cost, now)) return true;
-      resolve(this.allowed(pool, pool.held, now, 'leased'));
+      resolve(pool.view.leased(now, pool.held, 'leased'));
       return false;
     });
   }
@@ -145,7 +148,7 @@ export class LeasedUnits {
     try {
       // Of what is left, others shall find something too.
       outcome = await ask(key, (available) =>
-        Math.max(0, Math.min(available, Math.max(demand, Math.min(size, available >> 1)))),
+        Math.max(0, Math.min(available, Math.max(demand, Math.min(size, Math.floor(available / 2))))),
       );
     } catch (error) {
       // Without a waiter it was taken ahead; whoever needs it asks again, and is told.
@@ -153,7 +156,7 @@ export class LeasedUnits {
       return;
     }
     const { taken, state, decidedAtMs } = outcome;
-    pool.state = state;
+    pool.view = quota.view(state);
     pool.lastSize = taken;
     if (taken > 0) {
       onLeased(taken);
@@ -165,7 +168,7 @@ export class LeasedUnits {
       if (cost <= own) {
         own -= cost;
         spend(pool, cost);
-        resolve(this.allowed(pool, pool.held, decidedAtMs, 'store'));
+        resolve(pool.view.leased(decidedAtMs, pool.held, 'store'));
       } else resolve(quota.decision(state, decidedAtMs, false, cost));
     }
   }
@@ -176,13 +179,6 @@ export class LeasedUnits {
     const expired = pool.batches.some((batch) => batch.untilMs <= now && batch.units > 0);
     const wanted = expired ? pool.lastSize - unused : 2 * pool.lastSize;
     return Math.min(this.parts.size, Math.max(1, wanted));
-  }
-
-  /** A decision without a look at the server: what is left is as it said last. */
-  private allowed(pool: Pool, held: number, now: number, source: DecisionSource): RateLimitDecision {
-    const { quota } = this.parts;
-    const state = pool.state ?? quota.unused();
-    return quota.leasedDecision(state, now, held, source);
   }
 
   private sweep(): void {

@@ -102,6 +102,11 @@ export class Quota {
     return until;
   }
 
+  /** What decisions on `state`, which must not change any more, are told from: one view for any number of them. */
+  view(state: RateLimitState): StateView {
+    return new StateView(this.rules, state);
+  }
+
   /** The decision about `cost` units, which `state` holds already when they are allowed. */
   decision(
     state: RateLimitState,
@@ -110,40 +115,25 @@ export class Quota {
     cost: number,
     source: DecisionSource = 'store',
   ): RateLimitDecision {
-    return this.decide(state, now, allowed, allowed ? 0 : cost, 0, source);
-  }
-
-  /** The decision to use some of the units that a process holds, with `held` left of them. */
-  leasedDecision(state: RateLimitState, now: number, held: number, source: DecisionSource): RateLimitDecision {
-    return this.decide(state, now, true, 0, held, source);
-  }
-
-  private decide(
-    state: RateLimitState,
-    now: number,
-    allowed: boolean,
-    wanted: number,
-    held: number,
-    source: DecisionSource,
-  ): RateLimitDecision {
-    const present = this.present(state, now);
-    return new RateLimitDecision(allowed, source, present, new StateView(this.rules, state, present, wanted, held));
+    const wanted = allowed ? 0 : cost;
+    return new RateLimitDecision(allowed, source, this.present(state, now), this.view(state), wanted);
   }
 }
 
 /** What a state says of its limits; it must not change any more. */
-class StateView implements DecisionView {
+export class StateView implements DecisionView {
   constructor(
     private readonly rules: readonly Rule[],
     private readonly state: RateLimitState,
-    private readonly now: number,
-    private readonly wanted: number,
-    private readonly held: number,
   ) {}
 
-  limits(): readonly LimitStatus[] {
-    const { state, now, wanted, held } = this;
-    return this.rules.map((rule, index) => statusOf(rule, useOf(state, index), now, wanted, held));
+  limits(now: number, wanted: number, held: number): readonly LimitStatus[] {
+    return this.rules.map((rule, index) => statusOf(rule, useOf(this.state, index), now, wanted, held));
+  }
+
+  /** The decision to use some of the units that a process holds, with `held` left of them. */
+  leased(now: number, held: number, source: DecisionSource): RateLimitDecision {
+    return new RateLimitDecision(true, source, Math.max(now, this.state.atMs), this, 0, held);
   }
 }
 

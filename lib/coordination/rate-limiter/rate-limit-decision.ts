@@ -17,8 +17,14 @@ export type DecisionSource = 'store' | 'leased' | 'blocked' | 'fallback';
 
 /** What a decision is told from, when somebody asks for more than whether it is allowed. */
 export interface DecisionView {
-  /** Every limit, in the order of the options; at least one. */
-  limits(): readonly LimitStatus[];
+  /**
+   * Every limit, in the order of the options; at least one.
+   *
+   * @param now when it was decided
+   * @param wanted units that were asked for and not given; 0 when they were
+   * @param held units that the process holds beside what the view says
+   */
+  limits(now: number, wanted: number, held: number): readonly LimitStatus[];
 }
 
 /**
@@ -36,12 +42,14 @@ export class RateLimitDecision {
     readonly source: DecisionSource,
     private readonly decidedAtMs: number,
     private readonly view: DecisionView,
+    private readonly wanted = 0,
+    private readonly held = 0,
   ) {}
 
   /** Every limit of the limiter, in the order of the options. */
   get limits(): readonly LimitStatus[] {
     // Most callers only want to know whether it is allowed.
-    return (this.statuses ??= this.view.limits());
+    return (this.statuses ??= this.view.limits(this.decidedAtMs, this.wanted, this.held));
   }
 
   /** Units per window. */
@@ -71,7 +79,7 @@ export class RateLimitDecision {
 
   /** @internal Looks at the state now: it is about to change. */
   fixed(): this {
-    this.statuses ??= this.view.limits();
+    this.statuses = this.limits;
     return this;
   }
 

@@ -55,3 +55,27 @@ it('are left unused up to one and a half times a batch per hold, whatever is ask
     { numRuns: 300 },
   );
 });
+
+it('are taken in batches of a limit that 32 bits do not hold', async () => {
+  const limit = 3_000_000_000;
+  const quota = new Quota([{ name: 'test', algorithm: 'fixed-window', limit, windowMs: 3_600_000, burst: limit }]);
+  const state = quota.unused();
+  let asked = 0;
+  const leases = new LeasedUnits({
+    quota,
+    now: () => START,
+    size: 64,
+    holdMs: HOLD_MS,
+    ask: (_key, take) => {
+      asked += 1;
+      const units = take(quota.available(state, START));
+      if (units > 0) quota.add(state, START, units);
+      return Promise.resolve({ taken: units, state: clone(RateLimitStateSchema, state), decidedAtMs: START });
+    },
+    onLeased: () => undefined,
+  });
+  for (let used = 0; used < 1_000; used++) await (leases.use('key', 1, START) ?? leases.consume('key', 1));
+  // 1, 2, 4 … 64, and of those a new batch for every half that is used.
+  expect(asked).toBeLessThan(40);
+  leases.close();
+});
