@@ -13,6 +13,7 @@ import { publishErrors } from './publish-errors.js';
 import { EncodedHeaders } from './publish-headers.js';
 import { readReply } from './publish-reply.js';
 import type { PublisherOptions, PublishOptions, PublishResult } from './publish.options.js';
+import { SlotMap } from '../common/slot-map.js';
 import { WaitingLine } from './waiting-line.js';
 
 export type { PublishOptions, PublishResult } from './publish.options.js';
@@ -46,7 +47,7 @@ export class Publisher {
   #replies: Subscription;
   /** Why no acknowledgement can reach us. */
   #deaf: ConnectionError | undefined;
-  readonly #pending = new Map<string, PendingPublish>();
+  readonly #pending = new SlotMap<string, PendingPublish>();
   readonly #waiting = new WaitingLine();
   readonly #signals = new AbortListeners<PendingPublish>((publish, signal) =>
     this.#fail(publish, publishErrors.cancelled(publish.subject, signal)),

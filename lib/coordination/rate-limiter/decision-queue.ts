@@ -1,6 +1,7 @@
 import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { AbortListeners } from '../../common/abort-listeners.js';
 import { CancelledError } from '../../common/errors.js';
+import { SlotMap } from '../../common/slot-map.js';
 import type { Quota } from './quota.js';
 
 /** Decisions that one write may hold: bounds how long they take the event loop. */
@@ -46,7 +47,7 @@ const SOON = Promise.resolve();
  * their order, by one change of the state. When nobody takes anything, nothing is written; the state is read from the leader.
  */
 export class DecisionQueue {
-  private readonly lines = new Map<string, Line>();
+  private readonly lines = new SlotMap<string, Line>();
   private readonly signals = new AbortListeners<Ask>((ask, signal) => {
     settle(ask)?.reject(new CancelledError('A decision of a rate limit', { cause: signal.reason }));
   });

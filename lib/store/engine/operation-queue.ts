@@ -1,5 +1,6 @@
 import { toMilliseconds, type Duration } from '../../common/duration.js';
 import { ConfigurationError, ConnectionError, OverloadedError } from '../../common/errors.js';
+import { SlotMap } from '../../common/slot-map.js';
 import type { ChangeFunction } from './change.js';
 import type { CommitContext } from './commit-context.js';
 import { KeyCommits } from './key-commits.js';
@@ -60,7 +61,7 @@ interface Lane<State> {
 
 /** Takes the operations of all keys of a store to their commits, and bounds them in number and time. */
 export class OperationQueue<State> {
-  private readonly lanes = new Map<string, Lane<State>>();
+  private readonly lanes = new SlotMap<string, Lane<State>>();
   /** To be used again: most keys have something to do for a millisecond only. */
   private readonly spare: Lane<State>[] = [];
   private waiting = 0;
