@@ -1,12 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
+import type { MessageCodec } from '../codec/message-codec.js';
 import { ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
 import { createObjectStore } from '../store/engine/create-object-store.js';
 import { fullJitter } from '../store/engine/full-jitter.js';
 import type { KvObjectDefaults, KvObjectOptions } from '../store/engine/kv-object.options.js';
-import type { AnyKvReducer } from '../store/engine/kv-reducer.js';
+import type { AnyKvReducer, StateOf } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
 import type { FlowMeter } from '../telemetry/metrics.js';
 import type { FlowTracer } from '../telemetry/tracer.js';
@@ -64,10 +65,18 @@ export class CoordinationRoom {
   /** The same, for whoever can do without it until it is measured. */
   readonly eventualClock: EventualClock;
 
-  /** Provisions a bucket and makes a store of it. @throws ConnectionError when this is closed meanwhile. */
-  async openStore<R extends AnyKvReducer>(reducer: R, options: KvObjectOptions): Promise<ObjectStore<R>> {
+  /**
+   * Provisions a bucket and makes a store of it; `fast` as in {@link createObjectStore}.
+   *
+   * @throws ConnectionError when this is closed meanwhile.
+   */
+  async openStore<R extends AnyKvReducer>(
+    reducer: R,
+    options: KvObjectOptions,
+    fast?: MessageCodec<StateOf<R>>,
+  ): Promise<ObjectStore<R>> {
     const { connection, ...environment } = this.environment;
-    const store = await createObjectStore(connection, reducer, options, environment);
+    const store = await createObjectStore(connection, reducer, options, environment, fast);
     if (this.closing.signal.aborted) {
       await store.close();
       throw new ConnectionError(`The application stops: bucket "${store.bucket}" is not used any more.`);

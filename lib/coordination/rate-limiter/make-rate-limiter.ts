@@ -7,6 +7,7 @@ import { lazily } from '../lazily.js';
 import { BlockedKeys } from './blocked-keys.js';
 import { LimiterRoom, RateLimitStates } from './limiter-room.js';
 import { Quota } from './quota.js';
+import { RateLimitCodec } from './rate-limit-codec.js';
 import { RateLimiter } from './rate-limiter.js';
 import { resolveRateLimiter, type RateLimiterOptions, type ResolvedRateLimiter } from './rate-limiter.options.js';
 import { StoreFallback } from './store-fallback.js';
@@ -34,14 +35,15 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
   const meter = meters.rateLimiter(name);
   const open = lazily(async () => {
     const clock = await room.clock();
-    const store = await room.openStore(new RateLimitStates(), {
+    const kept = {
       bucket,
       schema: RateLimitStateSchema,
       description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
       ttl: Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS),
       history: 1,
       timeout: timeoutMs,
-    });
+    };
+    const store = await room.openStore(new RateLimitStates(), kept, new RateLimitCodec());
     return new LimiterRoom({
       connection,
       store,

@@ -1,3 +1,4 @@
+import type { MessageCodec } from '../../codec/message-codec.js';
 import type { MessageSchema } from '../../codec/message-schema.js';
 import type { Log } from '../../common/log.js';
 import { FlowMeter } from '../../telemetry/metrics.js';
@@ -28,6 +29,7 @@ export interface ObjectStoreEnvironment {
 /**
  * Provisions the bucket and makes the store of one reducer. Usable without Nest; close it before the connection.
  *
+ * @param fast reads and writes the same bytes as the schema's own codec, in less time
  * @throws ConfigurationError when the options, or the bucket on the server, do not fit.
  */
 export async function createObjectStore<R extends AnyKvReducer>(
@@ -35,6 +37,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
   reducer: R,
   options: KvObjectOptions,
   environment: ObjectStoreEnvironment,
+  fast?: MessageCodec<StateOf<R>>,
 ): Promise<ObjectStore<R>> {
   const where = `@KvObject of ${reducer.constructor.name}`;
   const settings = resolveKvObject(where, options, environment.defaults);
@@ -46,6 +49,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
     schemaVersion,
     migrate,
     maxValueBytes: settings.bucket.maxValueBytes,
+    codec: fast,
   });
   return new ObjectStore<R>(
     new StoreParts<R>({

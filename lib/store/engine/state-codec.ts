@@ -15,6 +15,8 @@ export interface StateCodecOptions<State> {
   readonly migrate: Migrate<State> | undefined;
   /** Largest value in bytes; `undefined` leaves it to the server. */
   readonly maxValueBytes: number | undefined;
+  /** In place of the schema's own: reads and writes the same bytes. */
+  readonly codec?: MessageCodec<State> | undefined;
 }
 
 /** States as bytes and back, with the bucket's name in every error. */
@@ -29,7 +31,7 @@ export class StateCodec<State> {
   ) {}
 
   static for<S extends MessageSchema>(schema: S, options: StateCodecOptions<MessageOf<S>>): StateCodec<MessageOf<S>> {
-    const codec = codecFor(schema);
+    const { codec = codecFor(schema) } = options;
     // A JSON state is copied through its text, so that a state in memory is always what a later read would give.
     const copy =
       schema.kind === 'json'
