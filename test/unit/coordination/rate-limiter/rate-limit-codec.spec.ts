@@ -65,7 +65,11 @@ it('reads what Protobuf-ES reads, of whatever version', () => {
 });
 
 it('reads bytes that are damaged, or written by another hand, as Protobuf-ES does', () => {
-  const change = fc.record({ at: fc.nat(), cut: fc.nat(12), insert: fc.uint8Array({ maxLength: 12 }) });
+  const change = fc.oneof(
+    fc.record({ at: fc.nat(), cut: fc.nat(12), insert: fc.uint8Array({ maxLength: 12 }) }),
+    // Another length, or another field.
+    fc.record({ at: fc.nat(), cut: fc.constant(1), insert: fc.uint8Array({ minLength: 1, maxLength: 1, max: 40 }) }),
+  );
   fc.assert(
     fc.property(state, change, (given, { at, cut, insert }) => {
       const bytes = [...toBinary(RateLimitStateSchema, given)];
