@@ -18,6 +18,8 @@ function arriveAt(state: BarrierState, party: string, parties: number): void {
 
 /** What came of arriving. */
 interface Entered {
+  /** Of the key: generations of another one do not count. */
+  readonly life: string;
   /** How often the barrier has opened when it lets this one go. */
   readonly generation: number;
   readonly isOpen: boolean;
@@ -73,11 +75,11 @@ export class Barrier {
     const what = `Waiting for ${this.room.nameOf(key)}`;
     if (isAborted(signal)) throw new CancelledError(what, { cause: signal?.reason });
     const isUnique = party === undefined;
-    const arrival: Arrival = { key, party: party ?? randomUUID(), isUnique, generation: undefined };
+    const arrival: Arrival = { key, party: party ?? randomUUID(), isUnique, generation: undefined, life: '' };
     this.departures.arrives(arrival);
     try {
-      const { generation, isOpen } = await this.enter(store, arrival, signal);
-      if (isOpen || (await this.waitFor(arrival, generation, signal))) return generation;
+      const entered = await this.enter(store, arrival, signal);
+      if (entered.isOpen || (await this.waitFor(arrival, entered, signal))) return entered.generation;
     } catch (error) {
       // Whoever is told so as everything ends may come back, as after a crash.
       if (isAborted(signal) || (isUnique && !this.room.isEnding)) await this.departures.begin(store, arrival);
@@ -107,17 +109,19 @@ export class Barrier {
     let generation = 0;
     const arrive = (state: BarrierState): BarrierState => {
       arrival.generation = generation = state.generation + 1;
+      arrival.life = state.life;
       arriveAt(state, arrival.party, this.parties);
       return state;
     };
     const after = await store.modify(arrival.key, arrive, signal === undefined ? {} : { signal });
-    return { generation, isOpen: after.generation >= generation };
+    return { generation, life: after.life, isOpen: after.generation >= generation };
   }
 
-  private waitFor({ key, party }: Arrival, generation: number, signal: AbortSignal | undefined): Promise<boolean> {
+  private waitFor({ key, party }: Arrival, entered: Entered, signal: AbortSignal | undefined): Promise<boolean> {
+    const { generation, life } = entered;
     const condition: Condition<BarrierState> = {
-      isDone: (state) => (state?.generation ?? 0) >= generation,
-      isLost: (state) => state?.generation !== generation - 1 || !state.arrived.includes(party),
+      isDone: (state) => state?.life === life && state.generation >= generation,
+      isLost: (state) => state?.life !== life || state.generation !== generation - 1 || !state.arrived.includes(party),
     };
     return this.room.waitUntil(key, condition, signal);
   }

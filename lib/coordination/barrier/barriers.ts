@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { randomUUID } from 'node:crypto';
 import { BarrierStateSchema, type BarrierState } from '../../codec/gen/flow/v1/barrier_pb.js';
 import type { KvReducer } from '../../store/engine/kv-reducer.js';
 
@@ -8,7 +9,7 @@ export class Barriers implements KvReducer<BarrierState, never, string> {
     return key;
   }
   empty(): BarrierState {
-    return create(BarrierStateSchema);
+    return create(BarrierStateSchema, { life: randomUUID() });
   }
   apply(_state: BarrierState, _input: never): void {
     // Changed by functions only.

@@ -22,6 +22,8 @@ export interface Arrival {
   readonly isUnique: boolean;
   /** How often the barrier has opened when it lets this one go; `undefined` as long as nothing of it can be stored. */
   generation: number | undefined;
+  /** Of the key, where the generation counts. */
+  life: string;
 }
 
 /** Has those not counted any more who have arrived at a barrier and gave up. */
@@ -87,9 +89,10 @@ export class Departures {
 }
 
 /** A party with a name may have come back elsewhere since the barrier has opened, or was forgotten: that one stays. */
-function takeOut(state: BarrierState, { party, isUnique, generation = 0 }: Arrival): BarrierState | typeof UNCHANGED {
+function takeOut(state: BarrierState, arrival: Arrival): BarrierState | typeof UNCHANGED {
+  const { party, isUnique, generation = 0, life } = arrival;
   const isItsTurn = state.generation === generation - 1;
-  if (state.arrived.includes(party) && (isUnique || isItsTurn)) {
+  if (state.arrived.includes(party) && (isUnique || (isItsTurn && state.life === life))) {
     state.arrived = state.arrived.filter((other) => other !== party);
     return state;
   }

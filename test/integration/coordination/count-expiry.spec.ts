@@ -66,4 +66,21 @@ describe('a key that nobody changes for its ttl', () => {
     expect(await barrier.arrive('phase')).toBe(1);
     expect(await anew).toBe(1);
   });
+
+  it('lets nobody go at a barrier with those who begin anew and open it, before it is seen to be forgotten', async () => {
+    await using own = await openRoom(at.url);
+    await using other = await openRoom(at.url);
+    const barrier = own.use(makeBarrier(own.room, { name: 'unseen', parties: 2 }));
+    const others = other.use(makeBarrier(other.room, { name: 'unseen', parties: 2 }));
+    const forgotten = expect(barrier.arrive('phase')).rejects.toThrow('is not counted any more');
+    const { manager } = at.streams;
+    await until(async () => (await manager.consumers.list('KV_flow_barrier_unseen').next()).length > 0, {
+      what: 'the watch',
+    });
+    // As the bucket's age does it: no watch is told.
+    const { state } = await manager.streams.info('KV_flow_barrier_unseen');
+    await manager.streams.deleteMessage('KV_flow_barrier_unseen', state.last_seq);
+    expect(await Promise.all([others.arrive('phase'), others.arrive('phase')])).toEqual([1, 1]);
+    await forgotten;
+  });
 });

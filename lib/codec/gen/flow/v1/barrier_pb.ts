@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flow/v1/barrier.proto.
  */
 export const file_flow_v1_barrier: GenFile = /*@__PURE__*/
-  fileDesc("ChVmbG93L3YxL2JhcnJpZXIucHJvdG8SB2Zsb3cudjEiMwoMQmFycmllclN0YXRlEhIKCmdlbmVyYXRpb24YASABKA0SDwoHYXJyaXZlZBgCIAMoCWIGcHJvdG8z");
+  fileDesc("ChVmbG93L3YxL2JhcnJpZXIucHJvdG8SB2Zsb3cudjEiQQoMQmFycmllclN0YXRlEhIKCmdlbmVyYXRpb24YASABKA0SDwoHYXJyaXZlZBgCIAMoCRIMCgRsaWZlGAMgASgJYgZwcm90bzM");
 
 /**
  * Who has come to a barrier.
@@ -31,6 +31,13 @@ export type BarrierState = Message<"flow.v1.BarrierState"> & {
    * @generated from field: repeated string arrived = 2;
    */
   arrived: string[];
+
+  /**
+   * Another one each time the key begins anew, as after it was forgotten: generations of one say nothing about another.
+   *
+   * @generated from field: string life = 3;
+   */
+  life: string;
 };
 
 /**
