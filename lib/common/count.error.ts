@@ -7,9 +7,10 @@ export class CountError extends FlowError {
   }
 }
 
-/** @throws CountError unless `value` is a whole number, from `least` on. */
-export function checkCount(what: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return;
-  const from = least === Number.MIN_SAFE_INTEGER ? '' : ` from ${least} on`;
+/** @throws CountError unless `value` is a whole number, from `least` on, up to `most`. */
+export function checkCount(what: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  const upTo = most === Number.MAX_SAFE_INTEGER ? 'on' : `to ${most}`;
+  const from = least === Number.MIN_SAFE_INTEGER ? '' : ` from ${least} ${upTo}`;
   throw new CountError(what, `${value} is no whole number${from}`);
 }

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { LRUCache } from 'lru-cache';
 import { IdRangeSchema, type IdRange } from '../../codec/gen/flow/v1/id_range_pb.js';
+import { CountError } from '../../common/count.error.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import type { Log } from '../../common/log.js';
 import type { KvReducer } from '../../store/engine/kv-reducer.js';
@@ -11,6 +12,9 @@ import { IdSequence } from './id-sequence.js';
 
 /** Sequences whose ids a process keeps at hand; of those beyond, the rest of the block is not used. */
 const KEPT_SEQUENCES = 10_000;
+
+/** From here on numbers are not exact. */
+const END = BigInt(Number.MAX_SAFE_INTEGER) + 1n;
 
 /** How far ids are given, as state objects. */
 export class IdRanges implements KvReducer<IdRange, number, string> {
@@ -25,6 +29,7 @@ export class IdRanges implements KvReducer<IdRange, number, string> {
   /** The input is how many are taken. */
   apply(state: IdRange, count: number): void {
     state.next += BigInt(count);
+    if (state.next > END) throw new CountError('An id generator', 'the next ids are beyond what numbers hold');
   }
 }
 
@@ -49,7 +54,12 @@ export class IdGenerator {
     private readonly log: Log,
   ) {}
 
-  /** The next number of a sequence. @throws CancelledError when `signal` aborts; what a write to a state object throws. */
+  /**
+   * The next number of a sequence.
+   *
+   * @throws CancelledError when `signal` aborts; CountError when the next block reaches beyond 2^53, where numbers are not exact;
+   * what a write to a state object throws.
+   */
   async next(key: string, { signal }: CountWaitOptions = {}): Promise<number> {
     const sequence = this.sequenceOf(key);
     for (;;) {

@@ -6,6 +6,9 @@ import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { CountOptions, CountWaitOptions } from '../count.options.js';
 import type { StateRoom } from '../state-room.js';
 
+/** As it is stored, in 32 bits. */
+const LARGEST = 2 ** 32 - 1;
+
 /** The counts of latches as state objects. */
 export class LatchCounts implements KvReducer<LatchCount, never, string> {
   key(key: string): string {
@@ -38,7 +41,7 @@ export class CountDownLatch {
    * @returns whether this one did. @throws CountError for another count.
    */
   async set(key: string, count: number, { signal }: CountWaitOptions = {}): Promise<boolean> {
-    checkCount(this.room.nameOf(key), count, 0);
+    checkCount(this.room.nameOf(key), count, 0, LARGEST);
     const store = await this.room.open(signal);
     let isFirst = false;
     const change = (state: LatchCount, { exists }: { readonly exists: boolean }) => {

@@ -15,7 +15,8 @@ export class WaitGroupCounts implements KvReducer<WaitGroupCount, number, string
   }
   apply(state: WaitGroupCount, by: number): void {
     state.count += BigInt(by);
-    if (state.count < 0n) throw new CountError('A wait group', `its count would be ${state.count}`);
+    const isExact = state.count <= BigInt(Number.MAX_SAFE_INTEGER);
+    if (state.count < 0n || !isExact) throw new CountError('A wait group', `its count would be ${state.count}`);
   }
 }
 
@@ -34,7 +35,12 @@ export class WaitGroup {
     private readonly room: StateRoom<WaitGroupCounts>,
   ) {}
 
-  /** Adds to what is waited for. @returns the count after it. @throws CountError unless `by` is a whole number from 1 on. */
+  /**
+   * Adds to what is waited for.
+   *
+   * @returns the count after it. @throws CountError unless `by` is a whole number from 1 on, and when the count would be beyond
+   * 2^53, where numbers are not exact.
+   */
   async add(key: string, by = 1, options: CountOptions = {}): Promise<number> {
     checkCount(this.room.nameOf(key), by, 1);
     return this.change(key, by, options);

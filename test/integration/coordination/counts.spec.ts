@@ -121,6 +121,14 @@ describe('a wait group', () => {
   });
 });
 
+it('is no count of a wait group what numbers do not hold exactly', async () => {
+  await using own = await openRoom(at.url);
+  const group = own.use(makeWaitGroup(own.room, { name: 'large' }));
+  await group.add('k', Number.MAX_SAFE_INTEGER);
+  await expect(group.add('k')).rejects.toThrow(CountError);
+  expect(await group.done('k')).toBe(Number.MAX_SAFE_INTEGER - 1);
+});
+
 describe('a latch', () => {
   it('opens when it is counted down, for those who came before it was set too', async () => {
     await using own = await openRoom(at.url);
@@ -138,6 +146,14 @@ describe('a latch', () => {
     await waiting;
     await latch.wait('go');
     expect(await latch.countDown('go')).toBe(0);
+  });
+
+  it('takes any count that it can hold, and says which it cannot', async () => {
+    await using own = await openRoom(at.url);
+    const latch = own.use(makeLatch(own.room, { name: 'large' }));
+    for (const count of [-1, 0.5, 2 ** 32]) await expect(latch.set('k', count)).rejects.toThrow(CountError);
+    expect(await latch.set('k', 2 ** 32 - 1)).toBe(true);
+    expect(await latch.countDown('k')).toBe(2 ** 32 - 2);
   });
 });
 
@@ -196,5 +212,14 @@ describe('an id generator', () => {
     expect(ids).toEqual(Array.from({ length: 1_000 }, (_, index) => index + 1));
     const { state } = await at.streams.manager.streams.info('KV_flow_ids_fast');
     expect(state.last_seq).toBeLessThanOrEqual(11);
+  });
+
+  it('gives no id twice where numbers are not exact any more', async () => {
+    await using own = await openRoom(at.url);
+    const last = Number.MAX_SAFE_INTEGER;
+    const generator = own.use(makeIdGenerator(own.room, { name: 'last', block: 1, start: last - 1 }));
+    expect([await generator.next('x'), await generator.next('x')]).toEqual([last - 1, last]);
+    await expect(generator.next('x')).rejects.toThrow(CountError);
+    await expect(generator.next('x')).rejects.toThrow(CountError);
   });
 });
