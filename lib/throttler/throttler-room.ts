@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { ThrottlerStateSchema, type ThrottlerState } from '../codec/gen/flow/v1/throttler_pb.js';
 import { within } from '../connection/within.js';
 import type { Coordination } from '../coordination/coordination.js';
+import { sharedAge } from '../coordination/shared-age.js';
 import type { KvReducer } from '../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../store/engine/object-store.js';
 import type { WriteOptions } from '../store/engine/operation-queue.js';
@@ -44,11 +45,12 @@ export function openThrottlerRoom(
     const clock = await room.clock();
     const { connection } = room.environment;
     const entryTtl = connection.capabilities.messageTtl;
+    const age = await sharedAge(room.environment, bucket, longestTtl + EXPIRY_MARGIN_MS);
     const store = await room.openStore(new ThrottlerStates(), {
       bucket,
       schema: ThrottlerStateSchema,
       description: 'Hits of @nestjs/throttler',
-      ttl: longestTtl + EXPIRY_MARGIN_MS,
+      ...age,
       entryTtl,
       history: 1,
       timeout,

@@ -4,6 +4,7 @@ import { coordinationBucket } from '../../common/names.js';
 import { within } from '../../connection/within.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { lazily } from '../lazily.js';
+import { sharedAge } from '../shared-age.js';
 import { BlockedKeys } from './blocked-keys.js';
 import { LimiterRoom, RateLimitStates } from './limiter-room.js';
 import { Quota } from './quota.js';
@@ -35,11 +36,12 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
   const meter = meters.rateLimiter(name);
   const open = lazily(async () => {
     const clock = await room.clock();
+    const age = await sharedAge(room.environment, bucket, Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS));
     const kept = {
       bucket,
       schema: RateLimitStateSchema,
       description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
-      ttl: Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS),
+      ...age,
       history: 1,
       timeout: timeoutMs,
     };

@@ -161,6 +161,18 @@ describe('a limiter', () => {
     await until(async () => (await messages()) === 0, { what: 'the key expires', intervalMs: 200 });
     expect((await one.limiter.consume('key')).allowed).toBe(true);
   });
+
+  it('keeps what instances with a longer window have counted, whichever came last', async () => {
+    const name = fresh();
+    const withWindow = async (window: number) => {
+      await using one = await open({ name, limit: 1, window, algorithm: 'fixed-window' });
+      await one.limiter.consume('key');
+      return (await at.streams.manager.streams.info(`KV_flow_limit_${name}`)).config.max_age / 1_000_000;
+    };
+    expect([await withWindow(60_000), await withWindow(50), await withWindow(90_000)]).toEqual([
+      65_000, 65_000, 95_000,
+    ]);
+  });
 });
 
 describe('waitFor', () => {

@@ -110,6 +110,22 @@ describe('FlowThrottlerStorage', () => {
     });
   });
 
+  it('keeps its bucket for those with longer times, whichever came last', async () => {
+    await using storages = await openStorages({ longestTtl: '1m' });
+    const { name, one } = storages;
+    await one.increment('key', 60_000, 10, 0, 'test');
+    await using app = await startFlowApp(at.url, []);
+    await new FlowThrottlerStorage(app.get(Coordination), { name, longestTtl: '1s' }).increment(
+      'key',
+      100,
+      9,
+      0,
+      'test',
+    );
+    const { config } = await at.streams.manager.streams.info(`KV_flow_throttler_${name}`);
+    expect(config.max_age / 1_000_000).toBe(65_000);
+  });
+
   it('keeps an entry for as long as anything in it counts, whatever the last hit was', async (context) => {
     needsServer(context, at.server, '2.11', 'an entry that expires by itself');
     await using storages = await openStorages();
