@@ -30,7 +30,7 @@ function policyOf({ name, limit, windowMs }: LimitStatus): string {
 }
 
 /** `t`: until when no more than `r` can be used. Never beyond `Retry-After`, which the draft asks for. */
-function statusOf({ name, remaining, resetAfterMs, retryAfterMs }: LimitStatus, mostSeconds: number): string {
-  const seconds = Math.ceil((retryAfterMs > 0 ? retryAfterMs : resetAfterMs) / 1_000);
+function statusOf({ name, remaining, resetAfterMs, moreAfterMs }: LimitStatus, mostSeconds: number): string {
+  const seconds = Math.ceil((moreAfterMs ?? resetAfterMs) / 1_000);
   return `"${name}";r=${remaining};t=${Math.min(seconds, mostSeconds)}`;
 }

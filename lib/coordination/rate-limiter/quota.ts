@@ -172,12 +172,15 @@ function useOf(state: RateLimitState, index: number): never {
 }
 
 function statusOf({ limit, algorithm }: Rule, use: never, now: number, wanted: number, held: number): LimitStatus {
+  const { capacity } = algorithm;
+  const remaining = Math.max(0, Math.min(algorithm.available(use, now) + held, capacity));
   return {
     name: limit.name,
     limit: limit.limit,
     windowMs: limit.windowMs,
-    remaining: Math.max(0, Math.min(algorithm.available(use, now) + held, algorithm.capacity)),
+    remaining,
     resetAfterMs: Math.ceil(algorithm.resetAfter(use, now)),
     retryAfterMs: wanted === 0 ? 0 : algorithm.waitFor(use, now, wanted),
+    moreAfterMs: remaining === capacity ? 0 : algorithm.waitFor(use, now, remaining + 1 - held),
   };
 }

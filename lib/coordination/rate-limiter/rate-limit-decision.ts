@@ -10,6 +10,11 @@ export interface LimitStatus {
   readonly resetAfterMs: number;
   /** Milliseconds until this limit would allow what was asked for; 0 when it does. */
   readonly retryAfterMs: number;
+  /**
+   * Milliseconds until more than `remaining` can be used, if nothing is used in between; 0 when there is no more.
+   * @default `resetAfterMs`
+   */
+  readonly moreAfterMs?: number;
 }
 
 /** Where a decision was made. */

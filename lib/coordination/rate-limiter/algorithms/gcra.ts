@@ -39,8 +39,8 @@ export class Gcra implements LimitAlgorithm<GcraUse> {
   }
 
   waitFor(use: GcraUse, now: number, cost: number): number {
-    const excess = this.levelAt(use, now) + cost - this.burst;
-    return excess <= ROUNDING ? 0 : Math.ceil(excess / this.rate);
+    const excess = this.levelAt(use, now) + cost - this.burst - ROUNDING;
+    return excess <= 0 ? 0 : Math.ceil(excess / this.rate);
   }
 
   resetAfter(use: GcraUse, now: number): number {

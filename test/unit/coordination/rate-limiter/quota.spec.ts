@@ -106,6 +106,22 @@ describe.each(algorithms)('%s', (algorithm) => {
   });
 });
 
+it.each(['gcra', 'fixed-window', 'sliding-window', 'sliding-log'] as const)(
+  'says from when on more than what is left can be used: %s',
+  (algorithm) => {
+    const quota = new Quota([limit(algorithm, 4, 4_000)]);
+    const state = quota.unused();
+    for (let used = 1; used <= 4; used++) {
+      quota.add(state, START + used, 1);
+      const [status] = quota.decision(state, START + used, true, 1).limits;
+      const { remaining, moreAfterMs = 0 } = status!;
+      expect(remaining).toBe(4 - used);
+      expect(quota.available(state, START + used + moreAfterMs - 1.01)).toBe(remaining);
+      expect(quota.available(state, START + used + moreAfterMs)).toBeGreaterThan(remaining);
+    }
+  },
+);
+
 describe('several limits', () => {
   it('are used together or not at all', () => {
     fc.assert(
