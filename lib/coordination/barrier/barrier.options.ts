@@ -11,7 +11,7 @@ export interface BarrierOptions {
   readonly parties: number;
   /**
    * A key at which nobody arrives for this long is forgotten, with those who wait there: `arrive` rejects, and the count of openings
-   * begins anew. @default '7d'
+   * begins anew. The same in all processes: of several the one that was started last counts. @default '7d'
    */
   readonly ttl?: Duration;
 }

@@ -7,7 +7,10 @@ import { nameSchema } from '../named.options.js';
 export interface CountDownLatchOptions {
   /** Names it for all processes: letters, digits, `-` and `_`. */
   readonly name: string;
-  /** A key that nobody changes for this long is forgotten, and can be set again. @default '7d' */
+  /**
+   * A key that nobody changes for this long is forgotten, and can be set again. The same in all processes: of several the one that
+   * was started last counts. @default '7d'
+   */
   readonly ttl?: Duration;
 }
 

@@ -7,7 +7,10 @@ import { nameSchema } from '../named.options.js';
 export interface WaitGroupOptions {
   /** Names it for all processes: letters, digits, `-` and `_`. */
   readonly name: string;
-  /** A key that nobody changes for this long is forgotten: its count is 0 then. @default '7d' */
+  /**
+   * A key that nobody changes for this long is forgotten: its count is 0 then. The same in all processes: of several the one that
+   * was started last counts. @default '7d'
+   */
   readonly ttl?: Duration;
 }
 
