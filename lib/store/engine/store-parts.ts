@@ -2,6 +2,7 @@ import { ConnectionError, DecodeError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { FlowMeter, StoreMeter } from '../../telemetry/metrics.js';
+import { within } from '../../connection/within.js';
 import { AbsenceGuess } from './absence-guess.js';
 import { BucketAdmin } from './bucket-admin.js';
 import { onBucketDeleted } from './bucket-deletion.js';
@@ -39,6 +40,8 @@ export interface StorePartsInit<R extends AnyKvReducer> {
 }
 
 const EMPTY = new Uint8Array(0);
+/** How long the end of a store waits for watches that were about to begin. */
+const LEAVING_MS = 1_000;
 
 /** The parts of one `ObjectStore`, wired. */
 export class StoreParts<R extends AnyKvReducer> {
@@ -56,6 +59,8 @@ export class StoreParts<R extends AnyKvReducer> {
   private closed = false;
   private readonly absence = new AbsenceGuess();
   private readonly watches = new Set<() => void>();
+  /** Watches that begin. */
+  private readonly starting = new Set<Promise<void>>();
   private readonly shared: SharedWatches;
   private readonly meter: StoreMeter;
   private readonly unlisten: () => void;
@@ -166,7 +171,10 @@ export class StoreParts<R extends AnyKvReducer> {
       this.refresh(key, revision);
       options.onRevision(key, revision);
     };
-    return this.shared.start({ ...options, onRevision });
+    const start = this.shared.start({ ...options, onRevision });
+    const ended = start.then(doNothing, doNothing).finally(() => this.starting.delete(ended));
+    this.starting.add(ended);
+    return start;
   }
 
   /** A watch tells what others have written: the next update here begins with that, and does not lose against it. */
@@ -189,10 +197,21 @@ export class StoreParts<R extends AnyKvReducer> {
     return () => this.watches.delete(end);
   }
 
+  /** A watch that ends while it begins takes its consumer away first, which it could not when the connection is closed. */
+  private async startsEnd(): Promise<void> {
+    if (this.starting.size === 0) return;
+    // A server that is silent removes what is left by itself.
+    await within(LEAVING_MS, 'Leaving watches', Promise.all(this.starting)).catch(doNothing);
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const end of this.watches) end();
-    await Promise.all([this.queue.close(), this.transactions?.close()]);
+    await Promise.all([this.queue.close(), this.transactions?.close(), this.startsEnd()]);
     this.unlisten();
   }
+}
+
+function doNothing(): void {
+  // Told to whoever asked for it.
 }
