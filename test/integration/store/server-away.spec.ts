@@ -131,7 +131,9 @@ describe('a bucket that is gone', { timeout: 60_000 }, () => {
     // Once on what is remembered, once on a read.
     for (let time = 0; time < 2; time++) await expect(at.store.update(key, 1)).rejects.toThrow(JetStreamRequestError);
     await expect(at.store.update(key, 1)).rejects.toThrow('Is the bucket deleted, or not provisioned yet?');
-    for (const consistency of ['leader', 'any'] as const)
+    // Of a bucket that is gone, 2.9 does not say at once that no replica answers.
+    const answering = server.version.startsWith('2.9.') ? (['leader'] as const) : (['leader', 'any'] as const);
+    for (const consistency of answering)
       await expect(at.store.read(key, { consistency })).rejects.toThrow(
         'Is the bucket deleted, or not provisioned yet?',
       );
