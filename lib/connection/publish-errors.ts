@@ -9,6 +9,8 @@ import {
 } from '../common/errors.js';
 import type { PendingPublish } from './pending-publish.js';
 
+const SENT_BEFORE = 'It had been sent before, without an answer: that attempt may be stored.';
+
 /** The errors a publish can end with before the stream has said anything. */
 export const publishErrors = {
   closed: (subject: string): ConnectionError =>
@@ -34,9 +36,7 @@ export const publishErrors = {
     const message = `The server does not let us publish to "${subject}"; grant the permission.`;
     const cause = new ConnectionError(message, { cause: violation });
     if (!repeated) return cause;
-    return new ConnectionError(`${message} It had been sent before, without an answer: that attempt may be stored.`, {
-      cause,
-    });
+    return new ConnectionError(`${message} ${SENT_BEFORE}`, { cause });
   },
 
   inboxForbidden: (inbox: string, cause: Error): ConnectionError =>
@@ -49,7 +49,7 @@ export const publishErrors = {
   /** The stream refused the message, which is certain only of what was sent once. */
   refused(error: JetStreamRequestError, repeated: boolean): JetStreamRequestError {
     if (!repeated) return error;
-    const message = `${error.message} It had been sent before, without an answer: that attempt may be stored.`;
+    const message = `${error.message} ${SENT_BEFORE}`;
     return new JetStreamRequestError(message, error.apiCode, { repeated, cause: error });
   },
 

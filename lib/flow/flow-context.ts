@@ -41,7 +41,10 @@ export interface FlowContext {
    * period is over. Its reason says which. A handler that goes on after that has its result thrown away.
    */
   readonly signal: AbortSignal;
-  /** Writes to the application's log in the name of the step's method (`OrderFlow.price`); with `flowLogger()` of the pino export each line carries flow, step, run and attempt. */
+  /**
+   * Writes to the application's log in the name of the step's method (`OrderFlow.price`); with `flowLogger()` of the pino export
+   * each line carries flow, step, run and attempt.
+   */
   readonly logger: Log;
   /** What the starter of the run attached to it; the same in every step. */
   readonly metadata: Readonly<Record<string, string>>;

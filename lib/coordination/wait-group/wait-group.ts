@@ -25,8 +25,8 @@ export class WaitGroupCounts implements KvReducer<WaitGroupCount, number, string
  * it from `Coordination`.
  *
  * The count survives restarts, and counts exactly as `Counter` does. Call `add` before the work can call `done`: a count that
- * passes through 0 may let those go who wait, or not when it does so for a moment only. What a process was to finish that died is never finished: whoever repeats its
- * work calls `done` with the same `idempotencyKey`.
+ * passes through 0 may let those go who wait, or not when it does so for a moment only. What a process was to finish that died is
+ * never finished: whoever repeats its work calls `done` with the same `idempotencyKey`.
  */
 export class WaitGroup {
   /** @internal Made by `Coordination`. */
