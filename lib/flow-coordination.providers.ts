@@ -1,5 +1,5 @@
 import type { FactoryProvider, InjectionToken } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { ApplicationConfig, DiscoveryService, HttpAdapterHost, MetadataScanner } from '@nestjs/core';
 import type { Log } from './common/log.js';
 import { FlowConnection } from './connection/flow-connection.js';
 import { Coordination } from './coordination/coordination.js';
@@ -8,6 +8,7 @@ import { LeaderOrchestrator } from './coordination/nest/leader.orchestrator.js';
 import { RateLimitExplorer } from './coordination/nest/rate-limit.explorer.js';
 import { FLOW_OPTIONS } from './flow-options.providers.js';
 import type { ResolvedFlowModuleOptions } from './flow.module.options.js';
+import { FlowMetadataAccessor } from './flow/decorators/flow-metadata.accessor.js';
 import { FlowBoot } from './flow/flow-boot.js';
 import { FlowResources } from './flow/flow-resources.js';
 import { FlowShutdown } from './flow/flow-shutdown.js';
@@ -63,15 +64,35 @@ export function coordinationCore(key: string | undefined, log: InjectionToken): 
     },
     {
       provide: RateLimitExplorer,
-      useFactory: (boot: FlowBoot, discovery: DiscoveryService, scanner: MetadataScanner) =>
+      useFactory: (
+        boot: FlowBoot,
+        discovery: DiscoveryService,
+        scanner: MetadataScanner,
+        config: ApplicationConfig,
+        adapters: HttpAdapterHost,
+        metadata: FlowMetadataAccessor,
+        logger: Log,
+      ) =>
         new RateLimitExplorer({
           connection: key,
           connections: () => instancesOf(discovery, RateLimitExplorer).map(({ connection }) => connection),
           discovery,
           scanner,
+          config,
+          adapters,
+          isStep: (prototype, methodName) => metadata.stepsOf(prototype, methodName).length > 0,
+          log: logger,
           close: () => boot.abandon(),
         }),
-      inject: [FlowBoot, DiscoveryService, MetadataScanner],
+      inject: [
+        FlowBoot,
+        DiscoveryService,
+        MetadataScanner,
+        ApplicationConfig,
+        HttpAdapterHost,
+        FlowMetadataAccessor,
+        log,
+      ],
     },
   ];
 }

@@ -248,6 +248,7 @@ describe('RateLimitGuard', () => {
 
   it('is refused at boot with every limiter that is not there, and says what was meant', async () => {
     @RateLimit('adress')
+    @UseGuards(RateLimitGuard)
     @Controller()
     class Wrong {
       @Get()

@@ -32,6 +32,9 @@ export interface RateLimitMetadata {
  *
  * What a method says replaces what its class says. Several on one method are asked one after the other, the upper one first, and the
  * first denial ends it; what was used until then stays used. For all or nothing, give one limiter several `limits`.
+ *
+ * A route or step that no guard at all stands before is a `ConfigurationError` at boot. Where there are guards but no `RateLimitGuard`
+ * is seen, nor a guard that extends it, the log warns: one of them may ask it.
  */
 export function RateLimit(limiter: string, options: RateLimitOptions = {}): ClassDecorator & MethodDecorator {
   const decorate = (target: object, _name?: string | symbol, descriptor?: PropertyDescriptor): void => {

@@ -3,7 +3,7 @@ import { experimentalDecorator } from '../../common/experimental-decorator.js';
 import type { FlowContract } from '../contract.js';
 import { FlowMetadataKey } from './flow-metadata.js';
 import type { FlowStepOptions } from './flow-step.options.js';
-import { NestMetadataKey } from './nest-metadata.js';
+import { NestMetadataKey } from '../../common/nest-metadata.js';
 import type { StepMethodDecorator } from './step-method.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { ApplicationConfig } from '@nestjs/core';
-import { NestMetadataKey } from '../decorators/nest-metadata.js';
+import { NestMetadataKey } from '../../common/nest-metadata.js';
 import type { DiscoveredStep } from './discovered-step.js';
 
 /** Which stages of Nest's pipeline have something to run for a step. */

@@ -1,5 +1,5 @@
 import type { ExternalContextCreator } from '@nestjs/core';
-import { NestMetadataKey } from '../decorators/nest-metadata.js';
+import { NestMetadataKey } from '../../common/nest-metadata.js';
 import type { FlowContext } from '../flow-context.js';
 import type { DiscoveredStep } from './discovered-step.js';
 

@@ -1,4 +1,4 @@
-import { NestMetadataKey } from '../decorators/nest-metadata.js';
+import { NestMetadataKey } from '../../common/nest-metadata.js';
 import { isController, type InstanceWrapper } from './instance-wrapper.js';
 
 const ENHANCERS = {

@@ -6,6 +6,8 @@ export const NestMetadataKey = {
   entryProvider: '__entryProvider__',
   /** On a class and method name: what parameter decorators asked for. */
   routeArguments: '__routeArguments__',
+  /** On a method: the path of its HTTP route. */
+  routePath: 'path',
   guards: '__guards__',
   interceptors: '__interceptors__',
   pipes: '__pipes__',
