@@ -13,7 +13,6 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ConfigurationError,
   FlowModule,
   InjectRateLimiter,
   RateLimit,
@@ -81,6 +80,14 @@ class UserController {
   @RateLimit('plan', { key: user })
   plan() {
     return 'plan';
+  }
+
+  @Get('twice')
+  @RateLimit('user', { key: (context) => `twice ${user(context)}` })
+  @RateLimit('plan', { key: (context) => `twice ${user(context)}` })
+  @RateLimit('user', { key: () => 'twice in all', cost: 2 })
+  twice() {
+    return 'twice';
   }
 
   @Get('silent')
@@ -205,6 +212,18 @@ describe.each(['express', 'fastify'] as const)('RateLimitGuard on %s', (platform
     expect(Math.max(...windows)).toBeLessThanOrEqual(seconds);
   });
 
+  it('tells of a limiter that is asked twice by what is less, since names are unique', async () => {
+    const first = await get('/users/twice', 'eve');
+    expect(first.headers.get('ratelimit-policy')).toBe('"user";q=3;w=60, "second";q=5;w=1, "day";q=2;w=86400');
+    expect(first.headers.get('ratelimit')).toMatch(/^"user";r=1;t=60, "second";r=4;t=1, "day";r=1;t=43200$/);
+    const denied = await get('/users/twice', 'finn');
+    expect(denied.status).toBe(429);
+    expect(denied.headers.get('ratelimit-policy')).toBe(first.headers.get('ratelimit-policy'));
+    // Of the two, the one that denied: the other has two left.
+    const seconds = denied.headers.get('retry-after');
+    expect(denied.headers.get('ratelimit')).toMatch(new RegExp(`^"user";r=1;t=${seconds}, `));
+  });
+
   it('says only when to come back, when it is to say nothing', async () => {
     for (let index = 0; index < 3; index++) {
       expect((await get('/users/silent')).headers.get('ratelimit')).toBeNull();
@@ -244,31 +263,6 @@ describe('RateLimitGuard', () => {
     expect([(await fetch(url)).status, (await fetch(url)).status]).toEqual([200, 429]);
     expect((await fetch(`${url}/free`)).status).toBe(200);
     await app.close();
-  });
-
-  it('is refused at boot with every limiter that is not there, and says what was meant', async () => {
-    @RateLimit('adress')
-    @UseGuards(RateLimitGuard)
-    @Controller()
-    class Wrong {
-      @Get()
-      @RateLimit('nothing-like-it')
-      get() {
-        return 1;
-      }
-      @Get('elsewhere')
-      @RateLimit('address', { connection: 'billing' })
-      elsewhere() {
-        return 2;
-      }
-    }
-    const boot = listen(adapters.express(), at.url, { rateLimiters }, { controllers: [Wrong] });
-    const error = (await boot.catch((reason: unknown) => reason)) as ConfigurationError;
-    expect(error).toBeInstanceOf(ConfigurationError);
-    expect(error.problems).toHaveLength(3);
-    expect(error.problems[0]).toMatch(/^Wrong: there is no rate limiter "adress"\. Did you mean "address"\?/);
-    expect(error.problems[1]).toMatch(/^Wrong\.get: there is no rate limiter "nothing-like-it"\. Or import/);
-    expect(error.problems[2]).toMatch(/^Wrong\.elsewhere: there is no connection "billing"/);
   });
 
   it('is not made with wrong options: all of them are told at once', () => {

@@ -1,20 +1,39 @@
-import type { LimitStatus, RateLimitDecision } from '../rate-limiter/rate-limit-decision.js';
+import { decides, type LimitStatus, type RateLimitDecision } from '../rate-limiter/rate-limit-decision.js';
 
 /** Header fields by name. */
 export type HeaderFields = Readonly<Record<string, string>>;
 
 /**
  * The header fields `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651), for
- * all decisions about one request.
+ * all decisions about one request. Names are unique, as the draft asks: of limits of one name, such as those of a limiter that was asked
+ * for two keys, it tells of the one that allows least.
  */
 export function rateLimitFields(decisions: readonly RateLimitDecision[]): HeaderFields {
   const denied = decisions.find(({ allowed }) => !allowed);
   const most = denied === undefined ? Infinity : retryAfterSeconds(denied);
-  const limits = decisions.flatMap((decision) => decision.limits);
+  const limits = uniqueByName(decisions.flatMap((decision) => decision.limits));
   return {
     'RateLimit-Policy': limits.map(policyOf).join(', '),
     RateLimit: limits.map((limit) => statusOf(limit, most)).join(', '),
   };
+}
+
+/** In the order in which names come first. */
+function uniqueByName(limits: readonly LimitStatus[]): LimitStatus[] {
+  const byName = new Map<string, LimitStatus>();
+  for (const limit of limits) {
+    const other = byName.get(limit.name);
+    if (other === undefined || allowsLess(limit, other)) byName.set(limit.name, limit);
+  }
+  return [...byName.values()];
+}
+
+function allowsLess(one: LimitStatus, other: LimitStatus): boolean {
+  return decides(one, other) || (!decides(other, one) && moreAfter(one) > moreAfter(other));
+}
+
+function moreAfter({ moreAfterMs, resetAfterMs }: LimitStatus): number {
+  return moreAfterMs ?? resetAfterMs;
 }
 
 /** Value of `Retry-After`: whole seconds, so that a client that waits them is not denied again for a fraction. */
@@ -30,7 +49,7 @@ function policyOf({ name, limit, windowMs }: LimitStatus): string {
 }
 
 /** `t`: until when no more than `r` can be used. Never beyond `Retry-After`, which the draft asks for. */
-function statusOf({ name, remaining, resetAfterMs, moreAfterMs }: LimitStatus, mostSeconds: number): string {
-  const seconds = Math.ceil((moreAfterMs ?? resetAfterMs) / 1_000);
-  return `"${name}";r=${remaining};t=${Math.min(seconds, mostSeconds)}`;
+function statusOf(limit: LimitStatus, mostSeconds: number): string {
+  const seconds = Math.ceil(moreAfter(limit) / 1_000);
+  return `"${limit.name}";r=${limit.remaining};t=${Math.min(seconds, mostSeconds)}`;
 }

@@ -99,7 +99,8 @@ export class RateLimitDecision {
   }
 }
 
-function decides(one: LimitStatus, other: LimitStatus): boolean {
+/** Whether of two limits the one allows less than the other: it is to be waited for longer, or has less left. */
+export function decides(one: LimitStatus, other: LimitStatus): boolean {
   if (one.retryAfterMs !== other.retryAfterMs) return one.retryAfterMs > other.retryAfterMs;
   return one.remaining < other.remaining;
 }

@@ -78,6 +78,31 @@ const UNGUARDED =
   'no guard stands before it, so nothing is limited; add @UseGuards(RateLimitGuard) to the method or its class, or provide ' +
   'RateLimitGuard as APP_GUARD';
 
+describe('@RateLimit at boot', () => {
+  it('is refused with every limiter that is not there, and says what was meant', async () => {
+    @RateLimit('apii')
+    @UseGuards(RateLimitGuard)
+    @Controller()
+    class Wrong {
+      @Get()
+      @RateLimit('nothing-like-it')
+      get() {
+        return 1;
+      }
+      @Get('elsewhere')
+      @RateLimit('api', { connection: 'billing' })
+      elsewhere() {
+        return 2;
+      }
+    }
+    const problems = await problemsOf({ controllers: [Wrong] });
+    expect(problems).toHaveLength(3);
+    expect(problems[0]).toMatch(/^Wrong: there is no rate limiter "apii"\. Did you mean "api"\?/);
+    expect(problems[1]).toMatch(/^Wrong\.get: there is no rate limiter "nothing-like-it"\. Or import/);
+    expect(problems[2]).toMatch(/^Wrong\.elsewhere: there is no connection "billing"/);
+  });
+});
+
 describe('@RateLimit without a guard', () => {
   it('stops the boot, with everything else that is wrong', async () => {
     @Controller()
