@@ -49,9 +49,11 @@ export class StoreFallback {
     this.log.answered();
   }
 
+  /** One that does not count need not know of limits: without any, its answer is told as that of "allow" or "deny" is. */
   private async ask(ask: FallbackLimiter['consume'], key: string, cost: number): Promise<RateLimitDecision> {
     try {
       const { allowed, limits } = await ask(key, { cost });
+      if (limits.length === 0) return this.constant(allowed);
       return new RateLimitDecision(allowed, 'fallback', Date.now(), { limits: () => limits });
     } catch (error) {
       // It may be made for less than what is asked for.

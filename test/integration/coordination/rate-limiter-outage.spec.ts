@@ -120,6 +120,20 @@ describe('a server that is away', () => {
     expect((await one.limiter.consume('key')).allowed).toBe(true);
   });
 
+  it.each([
+    [true, { remaining: 5, retryAfterMs: 0 }],
+    [false, { remaining: 0, retryAfterMs: 1_000 }],
+  ])('tells of its own limits where the other limiter tells of none: %s', async (allowed, status) => {
+    await using server = await EmbeddedNatsServer.start();
+    const onStoreError = { consume: () => ({ allowed, limits: [] }) };
+    await using one = await openLimiter(server.url, { name: 'api', limit: 5, window: '1h', onStoreError });
+    await server.kill();
+    await until(() => one.connection.status === 'disconnected', { what: 'the connection is lost' });
+    const decision = await one.limiter.consume('key');
+    expect(decision).toMatchObject({ allowed, source: 'fallback', limit: 5, ...status });
+    expect(decision.limits).toMatchObject([{ name: 'api', limit: 5, windowMs: 3_600_000 }]);
+  });
+
   it('does not keep a limiter from being made for first use', async () => {
     await using server = await EmbeddedNatsServer.start();
     await using one = await openLimiter(server.url, { name: 'api', limit: 1, window: '1h' }, silentLog);
