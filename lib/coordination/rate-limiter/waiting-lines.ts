@@ -4,6 +4,8 @@ import type { RateLimitDecision } from './rate-limit-decision.js';
 
 /** Longest time that a timer takes. */
 const LONGEST_MS = 2_147_483_647;
+/** What decides in the server's place does not know when it is back, nor what it has. */
+const LONGEST_FALLBACK_MS = 1_000;
 
 interface Waiter {
   readonly cost: number;
@@ -136,7 +138,9 @@ export class WaitingLines {
         this.dismiss(key, line);
         return;
       }
-      const pauseMs = Math.min(LONGEST_MS, pauseAfter(attempt.decision.retryAfterMs));
+      const { source, retryAfterMs } = attempt.decision;
+      const longestMs = source === 'fallback' ? LONGEST_FALLBACK_MS : LONGEST_MS;
+      const pauseMs = Math.min(LONGEST_MS, pauseAfter(Math.min(retryAfterMs, longestMs)));
       line.timer = setTimeout(() => {
         line.timer = undefined;
         void this.run(key, line);
