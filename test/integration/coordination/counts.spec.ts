@@ -157,6 +157,63 @@ describe('a latch', () => {
   });
 });
 
+const RESTARTS = 'keeps its state over a restart of the server and of the process';
+
+it(`a latch ${RESTARTS}`, { timeout: 60_000 }, async () => {
+  await using server = await EmbeddedNatsServer.start();
+  {
+    await using own = await openRoom(server.url);
+    const latch = own.use(makeLatch(own.room, { name: 'start' }));
+    await latch.set('go', 3);
+    await latch.countDown('go', 1, { idempotencyKey: 'a' });
+  }
+  await using own = await openRoom(server.url);
+  const latch = own.use(makeLatch(own.room, { name: 'start' }));
+  const waiting = latch.wait('go');
+  expect(await latch.set('go', 9)).toBe(false);
+  await server.kill();
+  await server.restart();
+  expect(await latch.countDown('go', 1, { idempotencyKey: 'a' })).toBe(2);
+  expect(await latch.countDown('go', 2)).toBe(0);
+  await waiting;
+  await server.kill();
+  await server.restart();
+  await using after = await openRoom(server.url);
+  const opened = after.use(makeLatch(after.room, { name: 'start' }));
+  await opened.wait('go');
+  expect(await opened.set('go', 1)).toBe(false);
+});
+
+it(`a barrier ${RESTARTS}`, { timeout: 60_000 }, async () => {
+  await using server = await EmbeddedNatsServer.start();
+  const options = { name: 'phase', parties: 3 };
+  {
+    await using own = await openRoom(server.url);
+    const barrier = own.use(makeBarrier(own.room, options));
+    const ended = expect(barrier.arrive('all', { party: 'a' })).rejects.toThrow('closed');
+    await until(async () => (await barrier.waiting('all')) === 1, { what: 'a to arrive' });
+    await barrier.close();
+    await ended;
+  }
+  await using own = await openRoom(server.url);
+  const barrier = own.use(makeBarrier(own.room, options));
+  const stayed = barrier.arrive('all', { party: 'b' });
+  await until(async () => (await barrier.waiting('all')) === 2, { what: 'b to arrive' });
+  await server.kill();
+  await server.restart();
+  await using after = await openRoom(server.url);
+  const others = after.use(makeBarrier(after.room, options));
+  expect(await others.waiting('all')).toBe(2);
+  const back = others.arrive('all', { party: 'a' });
+  expect(await others.arrive('all', { party: 'c' })).toBe(1);
+  expect(await Promise.all([stayed, back])).toEqual([1, 1]);
+  await server.kill();
+  await server.restart();
+  await until(async () => (await others.waiting('all')) === 0, { what: 'the server to answer' });
+  const next = [barrier, others, others].map((each) => each.arrive('all'));
+  expect(await Promise.all(next)).toEqual([2, 2, 2]);
+});
+
 describe('a barrier', () => {
   it('lets all go together, again and again', async () => {
     const rooms = await Promise.all(Array.from({ length: 3 }, () => openRoom(at.url)));
