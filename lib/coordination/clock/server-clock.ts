@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describeThrown } from '../../common/describe-thrown.js';
+import { ConfigurationError } from '../../common/errors.js';
 import type { Log } from '../../common/log.js';
 import { CLOCK_STREAM, CLOCK_SUBJECT } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
@@ -9,6 +10,8 @@ import { readBySequence } from '../../stream/stream-reader.js';
 
 /** Readings per measurement; the most exact one counts. */
 const READINGS = 5;
+/** Readings in a row that may be gone before they are read. */
+const ATTEMPTS = 20;
 /** How often the clock is measured again: processes' clocks drift apart by some milliseconds per minute at worst. */
 const REFRESH_MS = 30_000;
 /** How long a reading may take to be read back. */
@@ -66,7 +69,7 @@ export class ServerClock {
   /**
    * Measures the clock of the server. Close it before the connection.
    *
-   * @throws ConfigurationError when the stream on the server does not fit, or may not be made; ConnectionError,
+   * @throws ConfigurationError when the stream on the server does not fit, keeps no readings, or may not be made; ConnectionError,
    * PublishTimeoutError or JetStreamRequestError when the server does not answer.
    */
   static async start(connection: FlowConnection, environment: ServerClockEnvironment): Promise<ServerClock> {
@@ -130,14 +133,26 @@ async function measure(connection: FlowConnection): Promise<Reading> {
   return best;
 }
 
+/** @throws ConfigurationError when the stream keeps nothing. */
 async function read(connection: FlowConnection): Promise<Reading> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const reading = await readOnce(connection);
+    if (reading !== undefined) return reading;
+  }
+  throw new ConfigurationError(`Stream "${CLOCK_STREAM}"`, [
+    'does not keep what is stored until it is read: delete it, for it to be made anew, or give it retention "limits", max_msgs ' +
+      `${KEEP_COUNT} and max_age ${KEEP_MS / 60_000} minutes`,
+  ]);
+}
+
+/** `undefined` when it was gone before it was read: others measure as well, and the stream keeps a thousand readings only. */
+async function readOnce(connection: FlowConnection): Promise<Reading | undefined> {
   const sent = performance.now();
   // With an id it is repeated: while another process makes the stream, an old server shows it before it listens for it.
   const { sequence } = await connection.publisher.publish(CLOCK_SUBJECT, EMPTY, { messageId: randomUUID() });
   const acknowledged = performance.now();
   const stored = await readBySequence(connection, CLOCK_STREAM, sequence);
-  // Others measure as well, and the stream keeps a thousand readings only.
-  if (stored === undefined) return read(connection);
+  if (stored === undefined) return undefined;
   // The client cuts the server's nanoseconds off.
   const time = stored.time.getTime() + 0.5;
   return { offset: time - (sent + acknowledged) / 2, errorMs: (acknowledged - sent) / 2 + 0.5 };

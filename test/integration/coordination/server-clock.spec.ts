@@ -1,6 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, it } from 'vitest';
 import { EmbeddedNatsServer } from 'nestjs-jetstream-flow/testing';
+import { ConfigurationError } from '../../../lib/common/errors.js';
+import { CLOCK_SUBJECT } from '../../../lib/common/names.js';
 import { FlowConnection } from '../../../lib/connection/flow-connection.js';
 import { ServerClock } from '../../../lib/coordination/clock/server-clock.js';
 import { AskedProcess } from '../../support/asked-process.js';
@@ -135,6 +137,24 @@ describe('ServerClock', () => {
       );
     }
     clock.close();
+  });
+
+  it('is refused where its stream keeps no readings, and says what to do', async () => {
+    await using server = await EmbeddedNatsServer.start();
+    await using connection = await FlowConnection.connect({ servers: server.url }, silentLog);
+    const { streams } = await jetstreamManager(connection.nats);
+    // Whatever nobody consumes is gone at once.
+    await streams.add({ name: 'FLOW_CLOCK', subjects: [CLOCK_SUBJECT], retention: 'interest' });
+    const start = () => ServerClock.start(connection, { mode: 'auto', log: silentLog });
+    const error: unknown = await start().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect((error as ConfigurationError).problems).toEqual([
+      'does not keep what is stored until it is read: delete it, for it to be made anew, or give it retention "limits", max_msgs ' +
+        '1000 and max_age 2 minutes',
+    ]);
+    expect((error as Error).message).toContain('Stream "FLOW_CLOCK"');
+    await streams.delete('FLOW_CLOCK');
+    (await start()).close();
   });
 
   it('needs no rights to make streams where its own is there', async () => {
