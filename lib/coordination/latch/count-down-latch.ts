@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { LatchCountSchema, type LatchCount } from '../../codec/gen/flow/v1/latch_pb.js';
 import { checkCount, CountError } from '../../common/count.error.js';
-import { UNCHANGED } from '../../store/engine/change.js';
 import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { CountOptions, CountWaitOptions } from '../count.options.js';
 import type { StateRoom } from '../state-room.js';
@@ -36,22 +35,24 @@ export class CountDownLatch {
   ) {}
 
   /**
-   * Sets how often it has to be counted down, 0 to 2^32 - 1. The first one that sets it counts.
+   * Sets how often it has to be counted down, 0 to 2^32 - 1. The first one that sets it counts. Whose answer was lost may have been
+   * that one, and learns so when it repeats the call with the `idempotencyKey` that it had.
    *
    * @returns whether this one did. @throws CountError for another count.
    */
-  async set(key: string, count: number, { signal }: CountWaitOptions = {}): Promise<boolean> {
+  async set(key: string, count: number, options: CountOptions = {}): Promise<boolean> {
     checkCount(this.room.nameOf(key), count, 0, LARGEST);
-    const store = await this.room.open(signal);
+    const store = await this.room.open(options.signal);
+    const { idempotencyKey } = options;
+    // Apart from those of counting down, which may have the same: both may be the work of one step. An empty one stays refused.
+    const own = idempotencyKey ? { ...options, idempotencyKey: `set ${idempotencyKey}` } : options;
     let isFirst = false;
-    const change = (state: LatchCount, { exists }: { readonly exists: boolean }) => {
-      isFirst = !exists;
-      if (exists) return UNCHANGED;
-      state.count = count;
-      return state;
-    };
-    await store.modify(key, change, signal === undefined ? {} : { signal });
-    return isFirst;
+    const { duplicate } = await store.write('modify', key, own, (before) => {
+      isFirst = before === undefined;
+      return isFirst ? { kind: 'write', state: create(LatchCountSchema, { count }) } : { kind: 'keep' };
+    });
+    // Only a call that has set it leaves its key behind.
+    return duplicate || isFirst;
   }
 
   /**
