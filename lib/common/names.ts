@@ -204,6 +204,7 @@ export const CLOCK_SUBJECT = 'flow.clock';
 /** What the buckets of coordination are named after. */
 export type CoordinationKind =
   | 'limit'
+  | 'shard'
   | 'rate'
   | 'throttler'
   | 'lock'

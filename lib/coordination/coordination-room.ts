@@ -29,9 +29,16 @@ export interface CoordinationEnvironment {
   readonly defaults: KvObjectDefaults;
 }
 
+/** What is kept in a bucket. */
+interface Store {
+  readonly bucket: string;
+  /** Resolves when what is under way has ended. */
+  close(): Promise<void>;
+}
+
 /** What the primitives of one connection share. Close it before the connection, and what stands in it before that. */
 export class CoordinationRoom {
-  private readonly stores: ObjectStore<AnyKvReducer>[] = [];
+  private readonly stores: Store[] = [];
   private readonly waitsEnd = new AbortController();
   private readonly closing = new AbortController();
   private started: ServerClock | undefined;
@@ -77,6 +84,11 @@ export class CoordinationRoom {
   ): Promise<ObjectStore<R>> {
     const { connection, ...environment } = this.environment;
     const store = await createObjectStore(connection, reducer, options, environment, fast);
+    return this.keep(store);
+  }
+
+  /** Closes a store with this. @throws ConnectionError when this is closed meanwhile. */
+  async keep<S extends Store>(store: S): Promise<S> {
     if (this.closing.signal.aborted) {
       await store.close();
       throw new ConnectionError(`The application stops: bucket "${store.bucket}" is not used any more.`);

@@ -11,12 +11,12 @@ const NANOS_PER_MS = 1_000_000;
  * those of a long one have counted.
  */
 export async function sharedAge(
-  { connection, mode }: Pick<CoordinationEnvironment, 'connection' | 'mode'>,
+  { connection, mode, defaults }: Pick<CoordinationEnvironment, 'connection' | 'mode' | 'defaults'>,
   bucket: string,
   ttlMs: number,
 ): Promise<{ readonly ttl?: number }> {
   if (mode === 'off') return { ttl: ttlMs };
-  const present = await ageOf(connection, bucket);
+  const present = await ageOf(connection, `${defaults.bucketPrefix ?? ''}${bucket}`);
   // Left out it stays: nothing in it expires.
   return present === Infinity ? {} : { ttl: Math.max(present, ttlMs) };
 }

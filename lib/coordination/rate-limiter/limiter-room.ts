@@ -1,35 +1,19 @@
-import { create } from '@bufbuild/protobuf';
-import { RateLimitStateSchema, type RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConnectionError } from '../../common/errors.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { within } from '../../connection/within.js';
 import type { Change } from '../../store/engine/change.js';
-import type { KvReducer } from '../../store/engine/kv-reducer.js';
-import type { ObjectStore } from '../../store/engine/object-store.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { BlockedKeys } from './blocked-keys.js';
 import { DecisionQueue, type Outcome, type Taker } from './decision-queue.js';
 import { LeasedUnits, type LeasedUnitsParts } from './leased-units.js';
-import { limiterKey } from './limiter-key.js';
+import type { LimitStates } from './limit-states.js';
 import type { Quota } from './quota.js';
-
-/** The states of a limiter's keys as state objects; changed by functions only. */
-export class RateLimitStates implements KvReducer<RateLimitState, never, string> {
-  key(key: string): string {
-    return key;
-  }
-  empty(): RateLimitState {
-    return create(RateLimitStateSchema);
-  }
-  apply(_state: RateLimitState): void {
-    // Nothing is an input.
-  }
-}
 
 /** What a limiter has opened. */
 export interface LimiterRoomParts {
   readonly connection: Pick<FlowConnection, 'status'>;
-  readonly store: ObjectStore<RateLimitStates>;
+  readonly states: LimitStates;
   /** The server's clock. */
   readonly clock: { now(): number };
   readonly tracer: FlowTracer;
@@ -79,7 +63,7 @@ export class LimiterRoom {
     change: (state: RateLimitState | undefined) => Change<RateLimitState>,
     signal?: AbortSignal,
   ): Promise<unknown> {
-    return this.parts.store.write('modify', limiterKey(key), signal === undefined ? NO_OPTIONS : { signal }, change);
+    return this.parts.states.change(key, change, signal);
   }
 
   /**
@@ -88,16 +72,15 @@ export class LimiterRoom {
    * @throws ConnectionError after the limiter's timeout: a read of the store has a request's time, which may be much longer.
    */
   async read(key: string, impatient: boolean, signal: AbortSignal | undefined): Promise<RateLimitState> {
-    const { store, quota, timeoutMs } = this.parts;
+    const { states, quota, timeoutMs } = this.parts;
     this.checkPatience(impatient);
-    const read = store.read(limiterKey(key), signal === undefined ? {} : { signal });
-    const state = await within(timeoutMs, `A look at "${key}" in bucket "${store.bucket}"`, read);
+    const state = await within(timeoutMs, `A look at "${key}" in bucket "${states.bucket}"`, states.read(key, signal));
     return state === undefined ? quota.unused() : quota.fit(state);
   }
 
   /** Deletes the state of a key. */
   async remove(key: string, signal: AbortSignal | undefined): Promise<void> {
-    await this.parts.store.delete(limiterKey(key), signal === undefined ? {} : { signal });
+    await this.parts.states.remove(key, signal);
   }
 
   /**
@@ -107,8 +90,8 @@ export class LimiterRoom {
    * @throws ConnectionError then.
    */
   traced<T>(operation: string, key: string, impatient: boolean, fn: () => Promise<T>): Promise<T> {
-    const { tracer, store } = this.parts;
-    return tracer.storeOperation(operation, { bucket: store.bucket, key }, () => {
+    const { tracer, states } = this.parts;
+    return tracer.storeOperation(operation, { bucket: states.bucket, key }, () => {
       this.checkPatience(impatient);
       return fn();
     });
@@ -118,8 +101,6 @@ export class LimiterRoom {
     if (impatient && this.isAway) throw new ConnectionError('The connection is lost.');
   }
 }
-
-const NO_OPTIONS = {};
 
 function itself(outcome: Outcome): Outcome {
   return outcome;

@@ -1,20 +1,15 @@
-import { RateLimitStateSchema } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConfigurationError, ConnectionError } from '../../common/errors.js';
 import { coordinationBucket } from '../../common/names.js';
 import { within } from '../../connection/within.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { lazily } from '../lazily.js';
-import { sharedAge } from '../shared-age.js';
 import { BlockedKeys } from './blocked-keys.js';
-import { LimiterRoom, RateLimitStates } from './limiter-room.js';
+import { LimiterRoom } from './limiter-room.js';
+import { openStates } from './open-states.js';
 import { Quota } from './quota.js';
-import { RateLimitCodec } from './rate-limit-codec.js';
 import { RateLimiter } from './rate-limiter.js';
 import { resolveRateLimiter, type RateLimiterOptions, type ResolvedRateLimiter } from './rate-limiter.options.js';
 import { StoreFallback } from './store-fallback.js';
-
-/** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
-const EXPIRY_MARGIN_MS = 5_000;
 
 /**
  * A rate limiter of this process. Make one per name: two would not share what they know and lease.
@@ -23,12 +18,13 @@ const EXPIRY_MARGIN_MS = 5_000;
  */
 export function makeRateLimiter(room: CoordinationRoom, options: RateLimiterOptions): RateLimiter {
   const resolved = resolveRateLimiter(options);
-  return buildRateLimiter(room, resolved, coordinationBucket('limit', resolved.name));
+  const kind = resolved.shards === undefined ? 'limit' : 'shard';
+  return buildRateLimiter(room, resolved, coordinationBucket(kind, resolved.name));
 }
 
 /** A rate limiter by options that are checked, in a bucket of any name. */
 export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateLimiter, bucket: string): RateLimiter {
-  const { name, limits, lease, timeoutMs, blockedKeys } = resolved;
+  const { name, lease, timeoutMs, blockedKeys } = resolved;
   const { connection, tracer, meter: meters } = room.environment;
   const quota = quotaOf(resolved);
   const blocked = new BlockedKeys(quota, blockedKeys);
@@ -36,19 +32,10 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
   const meter = meters.rateLimiter(name);
   const open = lazily(async () => {
     const clock = await room.clock();
-    const age = await sharedAge(room.environment, bucket, Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS));
-    const kept = {
-      bucket,
-      schema: RateLimitStateSchema,
-      description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
-      ...age,
-      history: 1,
-      timeout: timeoutMs,
-    };
-    const store = await room.openStore(new RateLimitStates(), kept, new RateLimitCodec());
+    const states = await openStates(room, resolved, bucket, quota);
     return new LimiterRoom({
       connection,
-      store,
+      states,
       clock,
       tracer,
       quota,

@@ -83,6 +83,19 @@ export class Quota {
     return least;
   }
 
+  /**
+   * Whether a state means nothing any more, for this limiter or for instances with other options.
+   *
+   * @param keptMs how long the server keeps states
+   */
+  isOver(state: RateLimitState, now: number, keptMs: number): boolean {
+    if (state.atMs + keptMs < now) return true;
+    if (state.limits.length !== this.rules.length) return false;
+    return this.rules.every(
+      (rule, index) => isUseOf(rule, state.limits[index]) && rule.algorithm.resetAfter(useOf(state, index), now) <= 0,
+    );
+  }
+
   /** Counts units of every limit; negative ones are given back. */
   add(state: RateLimitState, now: number, units: number): void {
     const present = this.present(state, now);

@@ -56,6 +56,7 @@ export class StepRate {
       onStoreError: 'deny',
       timeoutMs: 5_000,
       blockedKeys: 10_000,
+      shards: undefined,
     } as const;
     const limiter = coordination.stepRateLimiter(options, rateBucket(flow, node.name));
     const unbegun = new UnbegunDeliveries(connection, names, node.name, log);

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../common/errors.js';
 import type { Change } from './change.js';
-import type { StateCodec } from './state-codec.js';
+import type { EntryCodec } from './entry-codec.js';
 import type { OperationResult, PendingOperation } from './pending-operation.js';
 import type { StoredEntry } from './stored-entry.js';
 
@@ -43,7 +43,7 @@ type Source<State> = { readonly bytes: Uint8Array } | { readonly state: State } 
  * @param context how long an idempotency key counts, and whether the bucket keeps older revisions
  */
 export function applyBatch<State>(
-  codec: StateCodec<State>,
+  codec: EntryCodec<State>,
   key: string,
   base: StoredEntry,
   operations: readonly PendingOperation<State>[],
@@ -110,7 +110,7 @@ export function settle<State>(outcomes: readonly Applied<State>[], revision: num
 }
 
 function copyOf<State>(
-  codec: StateCodec<State>,
+  codec: EntryCodec<State>,
   key: string,
   base: StoredEntry,
   source: Source<State>,

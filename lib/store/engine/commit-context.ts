@@ -1,14 +1,14 @@
 import type { AppliedBatch } from './apply-batch.js';
 import type { PublishResult } from '../../connection/publisher.js';
+import type { EntryCodec } from './entry-codec.js';
 import type { EntryWriter, PreparedWrite } from './entry-writer.js';
 import type { Backoff } from './full-jitter.js';
-import type { StateCodec } from './state-codec.js';
 import type { StoredEntry } from './stored-entry.js';
 
 /** What the commits of all keys of a store share. */
 export interface CommitContext<State> {
   readonly bucket: string;
-  readonly codec: StateCodec<State>;
+  readonly codec: EntryCodec<State>;
   readonly writer: EntryWriter;
   readonly backoff: Backoff;
   /** Milliseconds that an idempotency key counts. */

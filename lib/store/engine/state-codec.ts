@@ -3,6 +3,7 @@ import { codecFor, type MessageOf, type MessageSchema } from '../../codec/messag
 import type { MessageCodec } from '../../codec/message-codec.js';
 import { describeThrown } from '../../common/describe-thrown.js';
 import { DecodeError, EncodeError } from '../../common/errors.js';
+import type { EntryCodec } from './entry-codec.js';
 import type { Changed } from './kv-reducer.js';
 
 /** Brings a state of an older schema version up to date; see `KvObjectOptions.migrate`. */
@@ -20,7 +21,7 @@ export interface StateCodecOptions<State> {
 }
 
 /** States as bytes and back, with the bucket's name in every error. */
-export class StateCodec<State> {
+export class StateCodec<State> implements EntryCodec<State> {
   private constructor(
     private readonly codec: MessageCodec<State>,
     /** An independent copy of a state. */

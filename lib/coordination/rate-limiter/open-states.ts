@@ -1,0 +1,67 @@
+import { RateLimitStateSchema } from '../../codec/gen/flow/v1/rate_limit_pb.js';
+import { ConfigurationError } from '../../common/errors.js';
+import { resolveKvObject, type KvObjectOptions } from '../../store/engine/kv-object.options.js';
+import { provisionBucket } from '../../store/engine/provision-bucket.js';
+import type { CoordinationRoom } from '../coordination-room.js';
+import { sharedAge } from '../shared-age.js';
+import { KeyStates, RateLimitStates } from './key-states.js';
+import type { LimitStates } from './limit-states.js';
+import type { Quota } from './quota.js';
+import { RateLimitCodec } from './rate-limit-codec.js';
+import type { ResolvedRateLimiter } from './rate-limiter.options.js';
+import { SHARD_HISTORY } from './shards/shard-log.js';
+import { ShardedStates } from './shards/sharded-states.js';
+
+/** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
+const EXPIRY_MARGIN_MS = 5_000;
+
+/** Provisions the bucket of a limiter, for each key's state by itself or for shards, and opens it. */
+export async function openStates(
+  room: CoordinationRoom,
+  resolved: ResolvedRateLimiter,
+  bucket: string,
+  quota: Quota,
+): Promise<LimitStates> {
+  const { name, limits, timeoutMs, shards } = resolved;
+  const age = await sharedAge(room.environment, bucket, Math.max(1_000, quota.retentionMs + EXPIRY_MARGIN_MS));
+  const kept = {
+    bucket,
+    schema: RateLimitStateSchema,
+    description: `Rate limiter "${name}": ${limits.map(({ limit, windowMs }) => `${limit} per ${windowMs} ms`).join(', ')}`,
+    ...age,
+    history: 1,
+    timeout: timeoutMs,
+  };
+  if (shards !== undefined) return openShards(room, name, { ...kept, history: SHARD_HISTORY }, shards, quota);
+  return new KeyStates(await room.openStore(new RateLimitStates(), kept, new RateLimitCodec()));
+}
+
+async function openShards(
+  room: CoordinationRoom,
+  name: string,
+  kept: KvObjectOptions,
+  shards: number,
+  quota: Quota,
+): Promise<LimitStates> {
+  const { connection, mode, log, meter, defaults } = room.environment;
+  const what = `Rate limiter "${name}"`;
+  const settings = resolveKvObject(what, kept, defaults);
+  const { bucket, ttlMs = Infinity } = settings.bucket;
+  const provisioned = await provisionBucket(connection, settings.bucket, mode, log);
+  if (provisioned.history > 0 && provisioned.history < SHARD_HISTORY) {
+    throw new ConfigurationError(what, [
+      `bucket "${bucket}" keeps ${provisioned.history} revisions of a key, and shards need ${SHARD_HISTORY}; set its history to that`,
+    ]);
+  }
+  const clock = await room.clock();
+  const states = new ShardedStates({
+    what,
+    connection,
+    settings,
+    provisioned,
+    meter: meter.store(bucket),
+    shards,
+    isOver: (state) => quota.isOver(state, clock.now() - EXPIRY_MARGIN_MS, ttlMs),
+  });
+  return room.keep(states);
+}

@@ -1,0 +1,150 @@
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { DecodeError } from '../../../common/errors.js';
+
+/**
+ * A key with its state, `undefined`: none any more. The state is left in its bytes, as {@link asText}: of the thousands that are
+ * known at a time few are looked at, and such a text is a single small object.
+ */
+export type KeyedState = readonly [key: string, state: string | undefined];
+
+/** What one message of a shard says: `flow.v1.RateLimitShard`. */
+export interface ShardCommit {
+  /** Revision of the shard's message before; 0: there was none. */
+  readonly previous: number;
+  readonly number: number;
+  /** Number of shards of whoever wrote it. */
+  readonly shards: number;
+  readonly keys: readonly KeyedState[];
+}
+
+/** Field numbers of `RateLimitShard`. */
+const PREVIOUS = 1;
+const NUMBER = 2;
+const SHARDS = 3;
+const KEYS = 4;
+/** Field numbers of `RateLimitKey`. */
+const KEY = 1;
+const STATE = 2;
+/** Wire types. */
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+
+const FIRST_ROOM = 65_536;
+/** Bytes of the longest number. */
+const LONGEST_NUMBER = 8;
+
+/**
+ * Writes messages, one at a time, in Protobuf's wire format, into memory that all of them share: a shard's message has some
+ * dozens of keys, and Protobuf-ES would make several objects of each.
+ */
+export class ShardCommitWriter {
+  private bytes = Buffer.allocUnsafeSlow(FIRST_ROOM);
+  private position = 0;
+
+  begin({ previous, number, shards }: Omit<ShardCommit, 'keys'>): void {
+    this.position = 0;
+    this.field(PREVIOUS, previous);
+    this.field(NUMBER, number);
+    this.field(SHARDS, shards);
+  }
+
+  key(key: string, state: string | undefined): void {
+    const keyLength = Buffer.byteLength(key);
+    const stateLength = state === undefined ? 0 : 1 + lengthOf(state.length) + state.length;
+    const length = 1 + lengthOf(keyLength) + keyLength + stateLength;
+    this.reserve(length + 1 + LONGEST_NUMBER);
+    this.open(KEYS, length);
+    this.open(KEY, keyLength);
+    this.position += this.bytes.write(key, this.position, 'utf8');
+    if (state === undefined) return;
+    this.open(STATE, state.length);
+    this.position += this.bytes.write(state, this.position, 'latin1');
+  }
+
+  /** What was written since {@link begin}, in memory of its own. */
+  finish(): Uint8Array {
+    return Buffer.from(this.bytes.subarray(0, this.position));
+  }
+
+  private field(field: number, value: number): void {
+    if (value === 0) return;
+    this.bytes[this.position++] = (field << 3) | VARINT;
+    this.varint(value);
+  }
+
+  private open(field: number, length: number): void {
+    this.bytes[this.position++] = (field << 3) | LENGTH_DELIMITED;
+    this.varint(length);
+  }
+
+  /** Seven bits a byte, the lowest first. Of whole numbers up to 2^53, which bit operations would cut off. */
+  private varint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.bytes[this.position++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.bytes[this.position++] = rest;
+  }
+
+  private reserve(length: number): void {
+    if (this.position + length <= this.bytes.length) return;
+    const more = Buffer.allocUnsafeSlow(2 * (this.position + length));
+    this.bytes.copy(more, 0, 0, this.position);
+    this.bytes = more;
+  }
+}
+
+/** Bytes of a number. */
+function lengthOf(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1;
+  return length;
+}
+
+/** The commit of a message. @throws DecodeError when it is none. */
+export function decodeShardCommit(data: Uint8Array): ShardCommit {
+  try {
+    return readCommit(new BinaryReader(data));
+  } catch (error) {
+    throw new DecodeError(`${data.byteLength} bytes are no flow.v1.RateLimitShard`, { cause: error });
+  }
+}
+
+function readCommit(reader: BinaryReader): ShardCommit {
+  let previous = 0;
+  let number = 0;
+  let shards = 0;
+  const keys: KeyedState[] = [];
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === PREVIOUS) previous = Number(reader.uint64());
+    else if (field === NUMBER) number = Number(reader.uint64());
+    else if (field === SHARDS) shards = reader.uint32();
+    else if (field === KEYS) keys.push(readKey(new BinaryReader(reader.bytes())));
+    else reader.skip(type, field);
+  }
+  return { previous, number, shards, keys };
+}
+
+function readKey(reader: BinaryReader): KeyedState {
+  let key = '';
+  let state: string | undefined;
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === KEY) key = reader.string();
+    else if (field === STATE) state = asText(reader.bytes());
+    else reader.skip(type, field);
+  }
+  return [key, state];
+}
+
+/** Bytes as text of one byte per character. */
+export function asText({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+}
+
+/** The bytes of {@link asText}. */
+export function asBytes(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1');
+}

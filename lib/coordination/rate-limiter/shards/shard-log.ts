@@ -1,0 +1,115 @@
+import type { StoredEntry } from '../../../store/engine/stored-entry.js';
+import type { KeyedState, ShardCommit } from './shard-commit.js';
+import { keyHash } from './shard-of.js';
+
+/** Segments of a shard, and messages that say all of it: each holds another segment. */
+export const SEGMENTS = 32;
+
+/** Messages that a bucket keeps per shard: others may write as many more as are not needed while somebody reads back. */
+export const SHARD_HISTORY = 2 * SEGMENTS;
+
+/** Keys with their states. */
+export type Segment = Map<string, string>;
+
+/** Where a key is among the shards of a limiter, and in its shard. */
+export function placeOf(key: string, shards: number): { readonly shard: number; readonly segment: number } {
+  const hash = keyHash(key);
+  return { shard: hash % shards, segment: Math.floor(hash / shards) % SEGMENTS };
+}
+
+/** What the process knows of one shard: the states of its keys as of one of its messages. */
+export class ShardLog {
+  /** The message as of which the states are; `undefined`: nothing is known. */
+  entry: StoredEntry | undefined;
+  /** For all that is known, `entry` is the shard's last message. */
+  believed = false;
+  private segments: Segment[] = emptySegments();
+  /** Of `entry`; negative when that says nothing of any key. */
+  private number = -1;
+
+  constructor(private readonly shards: number) {}
+
+  get revision(): number {
+    return this.entry?.revision ?? 0;
+  }
+
+  /** How the next message begins. */
+  get next(): Omit<ShardCommit, 'keys'> {
+    const { number, shards } = this;
+    return { previous: number < 0 ? 0 : this.revision, number: number + 1, shards };
+  }
+
+  /** Whether `commit` is what comes next. */
+  isBefore(commit: ShardCommit): boolean {
+    return this.number >= 0 && commit.previous === this.revision && commit.number === this.number + 1;
+  }
+
+  segment(index: number): Segment {
+    return this.segments[index] as Segment;
+  }
+
+  /** Goes on by a message of this process: changes to any segment, and keys that mean nothing any more in the one that it holds. */
+  goOn(
+    entry: StoredEntry,
+    number: number,
+    changed: Iterable<readonly [string, ChangedKey]>,
+    over: readonly string[],
+  ): void {
+    const held = this.segment(number % SEGMENTS);
+    for (const key of over) held.delete(key);
+    for (const [key, { segment, state }] of changed) put(this.segment(segment), key, state);
+    this.entry = entry;
+    this.number = number;
+  }
+
+  /** Goes on by a message of whatever process, on the way to `entry`. */
+  apply(entry: StoredEntry, { number, keys }: ShardCommit): void {
+    this.segments[number % SEGMENTS] = new Map();
+    for (const [key, state] of keys) put(this.segment(placeOf(key, this.shards).segment), key, state);
+    this.entry = entry;
+    this.number = number;
+  }
+
+  /** There is nothing but `entry`, which says nothing of any key. */
+  clear(entry: StoredEntry): void {
+    this.forget();
+    this.entry = entry;
+  }
+
+  /** Nothing is known. */
+  forget(): void {
+    this.segments = emptySegments();
+    this.entry = undefined;
+    this.believed = false;
+    this.number = -1;
+  }
+}
+
+/** A key that operations have changed. */
+export interface ChangedKey {
+  readonly segment: number;
+  /** `undefined`: removed. */
+  readonly state: string | undefined;
+}
+
+/** A shard with what operations have changed in it, until that is stored. */
+export class ShardDraft {
+  readonly changed = new Map<string, ChangedKey>();
+
+  constructor(readonly log: ShardLog) {}
+
+  /** The state of a key. */
+  get(segment: number, key: string): string | undefined {
+    const changed = this.changed.get(key);
+    return changed === undefined ? this.log.segment(segment).get(key) : changed.state;
+  }
+}
+
+function put(segment: Segment, key: string, state: KeyedState[1]): void {
+  if (state === undefined) segment.delete(key);
+  else segment.set(key, state);
+}
+
+function emptySegments(): Segment[] {
+  return Array.from({ length: SEGMENTS }, () => new Map<string, string>());
+}
