@@ -10,6 +10,8 @@ import { until } from '../../support/until.js';
 /** A Redis of its own for a comparison: random port, private directory, its writes in an append-only file. */
 export interface RedisServer extends AsyncDisposable {
   readonly client: Redis;
+  /** On 127.0.0.1, for clients in other processes. */
+  readonly port: number;
   readonly version: string;
 }
 
@@ -34,6 +36,7 @@ export async function startRedis(): Promise<RedisServer | undefined> {
   await until(() => client.ping(), { what: 'Redis to answer', timeoutMs: 10_000 });
   return {
     client,
+    port,
     version,
     async [Symbol.asyncDispose]() {
       client.disconnect();
