@@ -1,9 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { RateLimitStateSchema, type RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
-import type { ChangeFunction } from '../../store/engine/change.js';
 import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../../store/engine/object-store.js';
-import type { LimitStates } from './limit-states.js';
+import type { ChangingStates, LimitStates, StatesChange } from './limit-states.js';
 import { limiterKey } from './limiter-key.js';
 
 /** The states of a limiter's keys as state objects; changed by functions only. */
@@ -19,7 +18,7 @@ export class RateLimitStates implements KvReducer<RateLimitState, never, string>
   }
 }
 
-/** Each key's state as an entry of its own. */
+/** Each key's state as an entry of its own, and each key a lane. */
 export class KeyStates implements LimitStates {
   constructor(private readonly store: ObjectStore<RateLimitStates>) {}
 
@@ -27,8 +26,16 @@ export class KeyStates implements LimitStates {
     return this.store.bucket;
   }
 
-  change(key: string, change: ChangeFunction<RateLimitState>, signal?: AbortSignal): Promise<unknown> {
-    return this.store.write('modify', limiterKey(key), optionsOf(signal), change);
+  laneOf(key: string): string {
+    return key;
+  }
+
+  change(key: string, change: StatesChange, signal?: AbortSignal): Promise<unknown> {
+    return this.store.write('modify', limiterKey(key), optionsOf(signal), (before) => {
+      const state = new OneState(before);
+      change(state);
+      return state.after === undefined ? KEEP : { kind: 'write', state: state.after };
+    });
   }
 
   read(key: string, signal?: AbortSignal): Promise<RateLimitState | undefined> {
@@ -40,6 +47,22 @@ export class KeyStates implements LimitStates {
   }
 }
 
+/** The state of the only key of its lane. */
+class OneState implements ChangingStates {
+  after: RateLimitState | undefined;
+
+  constructor(private readonly before: RateLimitState | undefined) {}
+
+  get(): RateLimitState | undefined {
+    return this.before;
+  }
+
+  put(_key: string, state: RateLimitState): void {
+    this.after = state;
+  }
+}
+
+const KEEP = { kind: 'keep' } as const;
 const NO_OPTIONS = {};
 
 function optionsOf(signal: AbortSignal | undefined): { signal?: AbortSignal } {

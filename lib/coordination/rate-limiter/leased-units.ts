@@ -1,4 +1,4 @@
-import type { Outcome, Taker } from './decision-queue.js';
+import type { Outcome, Taker } from './key-decision.js';
 import type { Quota, StateView } from './quota.js';
 import type { RateLimitDecision } from './rate-limit-decision.js';
 

@@ -2,12 +2,12 @@ import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConnectionError } from '../../common/errors.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
 import { within } from '../../connection/within.js';
-import type { Change } from '../../store/engine/change.js';
 import type { FlowTracer } from '../../telemetry/tracer.js';
 import type { BlockedKeys } from './blocked-keys.js';
-import { DecisionQueue, type Outcome, type Taker } from './decision-queue.js';
+import { DecisionQueue } from './decision-queue.js';
+import type { Outcome, Taker } from './key-decision.js';
 import { LeasedUnits, type LeasedUnitsParts } from './leased-units.js';
-import type { LimitStates } from './limit-states.js';
+import type { ChangingStates, LimitStates } from './limit-states.js';
 import type { Quota } from './quota.js';
 
 /** What a limiter has opened. */
@@ -30,10 +30,10 @@ export class LimiterRoom {
   private readonly decisions: DecisionQueue;
 
   constructor(private readonly parts: LimiterRoomParts) {
-    const { quota, clock, lease } = parts;
+    const { quota, clock, lease, states } = parts;
     const now = (): number => clock.now();
     this.clock = clock;
-    this.decisions = new DecisionQueue(quota, now, (key, change) => this.change(key, change));
+    this.decisions = new DecisionQueue(quota, now, states);
     if (lease !== undefined)
       this.leases = new LeasedUnits({ ...lease, quota, now, ask: (key, take) => this.ask(key, take, itself) });
   }
@@ -57,13 +57,24 @@ export class LimiterRoom {
     return this.decisions.ask(key, take, learn, signal);
   }
 
-  /** Applies a function to the state of a key, and stores what it has changed. */
-  change(
+  /** Counts units of a key, whether they are available or not; negative ones are given back. */
+  async adjust(
     key: string,
-    change: (state: RateLimitState | undefined) => Change<RateLimitState>,
-    signal?: AbortSignal,
-  ): Promise<unknown> {
-    return this.parts.states.change(key, change, signal);
+    units: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly state: RateLimitState; readonly now: number }> {
+    const { states, quota } = this.parts;
+    let state = quota.unused();
+    let now = 0;
+    const change = (changing: ChangingStates): void => {
+      const before = changing.get(key);
+      state = before === undefined ? quota.unused() : quota.fit(before);
+      now = quota.present(state, this.clock.now());
+      quota.add(state, now, units);
+      changing.put(key, state);
+    };
+    await states.change(states.laneOf(key), change, signal);
+    return { state, now };
   }
 
   /**

@@ -61,7 +61,8 @@ async function openShards(
     provisioned,
     meter: meter.store(bucket),
     shards,
-    isOver: (state) => quota.isOver(state, clock.now() - EXPIRY_MARGIN_MS, ttlMs),
+    overAt: (state) => quota.overAt(state, ttlMs) + EXPIRY_MARGIN_MS,
+    now: () => clock.now(),
   });
   return room.keep(states);
 }

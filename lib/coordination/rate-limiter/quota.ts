@@ -84,16 +84,20 @@ export class Quota {
   }
 
   /**
-   * Whether a state means nothing any more, for this limiter or for instances with other options.
+   * From when a state means nothing any more, for this limiter and for instances with other options.
    *
    * @param keptMs how long the server keeps states
    */
-  isOver(state: RateLimitState, now: number, keptMs: number): boolean {
-    if (state.atMs + keptMs < now) return true;
-    if (state.limits.length !== this.rules.length) return false;
-    return this.rules.every(
-      (rule, index) => isUseOf(rule, state.limits[index]) && rule.algorithm.resetAfter(useOf(state, index), now) <= 0,
-    );
+  overAt(state: RateLimitState, keptMs: number): number {
+    const { atMs, limits } = state;
+    if (limits.length !== this.rules.length) return atMs + keptMs;
+    let least = 0;
+    for (let index = 0; index < this.rules.length; index++) {
+      const rule = this.rules[index] as Rule;
+      if (!isUseOf(rule, limits[index])) return atMs + keptMs;
+      least = Math.max(least, rule.algorithm.resetAfter(useOf(state, index), atMs));
+    }
+    return atMs + least;
   }
 
   /** Counts units of every limit; negative ones are given back. */

@@ -1,9 +1,8 @@
-import type { RateLimitState } from '../../codec/gen/flow/v1/rate_limit_pb.js';
 import { ConnectionError } from '../../common/errors.js';
 import { orAborted } from '../../store/engine/or-aborted.js';
 import type { RateLimitMeter } from '../../telemetry/rate-limit-meter.js';
 import type { BlockedKeys } from './blocked-keys.js';
-import type { Outcome } from './decision-queue.js';
+import type { Outcome } from './key-decision.js';
 import { checkCost, isCost } from './limiter-key.js';
 import type { LimiterRoom } from './limiter-room.js';
 import type { Quota } from './quota.js';
@@ -268,20 +267,7 @@ export class RateLimiter {
     const { quota, blocked } = this.parts;
     checkCost(this.name, Math.abs(units), Number.MAX_SAFE_INTEGER);
     const room = await this.opened(signal);
-    let state: RateLimitState = quota.unused();
-    let now = 0;
-    await room.traced(operation, key, false, () =>
-      room.change(
-        key,
-        (before) => {
-          state = before === undefined ? quota.unused() : quota.fit(before);
-          now = quota.present(state, room.clock.now());
-          quota.add(state, now, units);
-          return { kind: 'write', state };
-        },
-        signal,
-      ),
-    );
+    const { state, now } = await room.traced(operation, key, false, () => room.adjust(key, units, signal));
     room.leases?.drop(key);
     blocked.lift(key);
     blocked.learn(key, state, now, false);

@@ -38,6 +38,8 @@ export const limiterContenders: Readonly<Record<string, MakeContender>> = {
   'exact, hot key': ours('exact_hot', {}, hot),
   'leased, hot key': ours('leased_hot', { precision: 'leased' }, hot),
   [`exact, ${KEYS} keys`]: ours('exact_many', {}, many),
+  [`exact, ${KEYS} keys, 16 shards`]: ours('shards_16', { shards: 16 }, many),
+  [`exact, ${KEYS} keys, 4 shards`]: ours('shards_4', { shards: 4 }, many),
   [`leased, ${KEYS} keys`]: ours('leased_many', { precision: 'leased' }, many),
   [`publish, ${KEYS} keys`]: barePublish,
   'redis, hot key': flexible(hot),

@@ -4,7 +4,7 @@ import type { EntryCodec } from '../../../store/engine/entry-codec.js';
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
 import { RateLimitCodec } from '../rate-limit-codec.js';
 import { asBytes, asText, ShardCommitWriter } from './shard-commit.js';
-import { SEGMENTS, ShardDraft, type ShardLog } from './shard-log.js';
+import { KnownState, SEGMENTS, ShardDraft, type ShardLog } from './shard-log.js';
 
 /** What the codec needs of its limiter. */
 export interface ShardCodecParts {
@@ -13,8 +13,10 @@ export interface ShardCodecParts {
   readonly maxBytes: () => number;
   /** What the process knows of a shard. */
   readonly logOf: (name: string) => ShardLog;
-  /** Whether a state means nothing any more, for nobody. */
-  readonly isOver: (state: RateLimitState) => boolean;
+  /** From when a state means nothing any more to anybody, by the server's clock. */
+  readonly overAt: (state: RateLimitState) => number;
+  /** Milliseconds by the server's clock. */
+  readonly now: () => number;
 }
 
 /** A message that is on its way. */
@@ -48,7 +50,7 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
     const { bucket, maxBytes } = this.parts;
     const { next } = draft.log;
     writer.begin(next);
-    for (const [key, { state }] of draft.changed) writer.key(key, state);
+    for (const [key, { state }] of draft.changed) writer.key(key, state?.text);
     const over = this.writeSegment(draft, next.number % SEGMENTS);
     const data = writer.finish();
     const most = maxBytes();
@@ -76,21 +78,24 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
 
   /** The state of a key of a draft, in memory of its own. */
   read(draft: ShardDraft, segment: number, key: string): RateLimitState | undefined {
-    const text = draft.get(segment, key);
-    return text === undefined ? undefined : this.states.decode(asBytes(text));
+    const known = draft.get(segment, key);
+    return known === undefined ? undefined : this.states.decode(asBytes(known.text));
   }
 
   put({ changed }: ShardDraft, segment: number, key: string, state: RateLimitState): void {
-    changed.set(key, { segment, state: asText(this.states.encode(state)) });
+    const known = new KnownState(asText(this.states.encode(state)), this.parts.overAt(state));
+    changed.set(key, { segment, state: known });
   }
 
   /** Writes what is in a segment and has not changed. @returns the keys that mean nothing any more, which it leaves out. */
   private writeSegment({ log, changed }: ShardDraft, segment: number): string[] {
     const over: string[] = [];
-    for (const [key, text] of log.segment(segment)) {
+    const now = this.parts.now();
+    for (const [key, known] of log.segment(segment)) {
       if (changed.has(key)) continue;
-      if (this.parts.isOver(this.states.decode(asBytes(text)))) over.push(key);
-      else this.writer.key(key, text);
+      known.overMs ??= this.parts.overAt(this.states.decode(asBytes(known.text)));
+      if (known.overMs <= now) over.push(key);
+      else this.writer.key(key, known.text);
     }
     return over;
   }

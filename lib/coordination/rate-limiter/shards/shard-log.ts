@@ -1,5 +1,5 @@
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
-import type { KeyedState, ShardCommit } from './shard-commit.js';
+import type { ShardCommit } from './shard-commit.js';
 import { keyHash } from './shard-of.js';
 
 /** Segments of a shard, and messages that say all of it: each holds another segment. */
@@ -8,8 +8,18 @@ export const SEGMENTS = 32;
 /** Messages that a bucket keeps per shard: others may write as many more as are not needed while somebody reads back. */
 export const SHARD_HISTORY = 2 * SEGMENTS;
 
+/** The state of a key as the process knows it. */
+export class KnownState {
+  constructor(
+    /** Its bytes, one per character. */
+    readonly text: string,
+    /** From when it means nothing any more, by the server's clock; `undefined`: nobody has looked yet. */
+    public overMs: number | undefined,
+  ) {}
+}
+
 /** Keys with their states. */
-export type Segment = Map<string, string>;
+export type Segment = Map<string, KnownState>;
 
 /** Where a key is among the shards of a limiter, and in its shard. */
 export function placeOf(key: string, shards: number): { readonly shard: number; readonly segment: number } {
@@ -65,7 +75,10 @@ export class ShardLog {
   /** Goes on by a message of whatever process, on the way to `entry`. */
   apply(entry: StoredEntry, { number, keys }: ShardCommit): void {
     this.segments[number % SEGMENTS] = new Map();
-    for (const [key, state] of keys) put(this.segment(placeOf(key, this.shards).segment), key, state);
+    for (const [key, text] of keys) {
+      const state = text === undefined ? undefined : new KnownState(text, undefined);
+      put(this.segment(placeOf(key, this.shards).segment), key, state);
+    }
     this.entry = entry;
     this.number = number;
   }
@@ -89,7 +102,7 @@ export class ShardLog {
 export interface ChangedKey {
   readonly segment: number;
   /** `undefined`: removed. */
-  readonly state: string | undefined;
+  readonly state: KnownState | undefined;
 }
 
 /** A shard with what operations have changed in it, until that is stored. */
@@ -99,17 +112,17 @@ export class ShardDraft {
   constructor(readonly log: ShardLog) {}
 
   /** The state of a key. */
-  get(segment: number, key: string): string | undefined {
+  get(segment: number, key: string): KnownState | undefined {
     const changed = this.changed.get(key);
     return changed === undefined ? this.log.segment(segment).get(key) : changed.state;
   }
 }
 
-function put(segment: Segment, key: string, state: KeyedState[1]): void {
+function put(segment: Segment, key: string, state: KnownState | undefined): void {
   if (state === undefined) segment.delete(key);
   else segment.set(key, state);
 }
 
 function emptySegments(): Segment[] {
-  return Array.from({ length: SEGMENTS }, () => new Map<string, string>());
+  return Array.from({ length: SEGMENTS }, () => new Map<string, KnownState>());
 }

@@ -3,7 +3,7 @@ import type { FlowConnection } from '../../../connection/flow-connection.js';
 import { onBucketDeleted } from '../../../store/engine/bucket-deletion.js';
 import { BucketLayout } from '../../../store/engine/bucket-layout.js';
 import { BucketReader } from '../../../store/engine/bucket-reader.js';
-import type { Change, ChangeFunction } from '../../../store/engine/change.js';
+import type { Change } from '../../../store/engine/change.js';
 import type { CommitContext } from '../../../store/engine/commit-context.js';
 import { EntryWriter } from '../../../store/engine/entry-writer.js';
 import type { ResolvedKvObject } from '../../../store/engine/kv-object.options.js';
@@ -12,7 +12,7 @@ import type { ProvisionedBucket } from '../../../store/engine/provision-bucket.j
 import { ABSENT, type StoredEntry } from '../../../store/engine/stored-entry.js';
 import { untilAnswered } from '../../../store/engine/until-answered.js';
 import type { StoreMeter } from '../../../telemetry/store-meter.js';
-import type { LimitStates } from '../limit-states.js';
+import type { ChangingStates, LimitStates, StatesChange } from '../limit-states.js';
 import { ShardCodec, type ShardCodecParts } from './shard-codec.js';
 import { placeOf, ShardLog, type ShardDraft } from './shard-log.js';
 import { storedName } from './shard-of.js';
@@ -24,7 +24,7 @@ const HEADER_ROOM_BYTES = 8_192;
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
 /** What the states of a limiter's keys need to be kept in shards. */
-export interface ShardedStatesParts extends Pick<ShardCodecParts, 'isOver'> {
+export interface ShardedStatesParts extends Pick<ShardCodecParts, 'overAt' | 'now'> {
   readonly shards: number;
   /** For errors: `Rate limiter "api"`. */
   readonly what: string;
@@ -49,7 +49,7 @@ export class ShardedStates implements LimitStates {
   private readonly unlisten: () => void;
 
   constructor(private readonly parts: ShardedStatesParts) {
-    const { connection, settings, provisioned, shards, isOver, what, meter } = parts;
+    const { connection, settings, provisioned, shards, overAt, now, what, meter } = parts;
     const { bucket } = settings.bucket;
     const layout = new BucketLayout(bucket);
     this.bucket = bucket;
@@ -57,7 +57,7 @@ export class ShardedStates implements LimitStates {
     this.logs = this.unknown();
     const logOf = (name: string): ShardLog => this.logOf(name);
     const maxBytes = (): number => (connection.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADER_ROOM_BYTES;
-    this.codec = new ShardCodec({ bucket, isOver, logOf, maxBytes });
+    this.codec = new ShardCodec({ bucket, overAt, now, logOf, maxBytes });
     const forget = (): void => void (this.logs = this.unknown());
     const reader = new BucketReader(connection, layout, provisioned.allowsDirect, forget);
     this.reader = new ShardReader({ connection, layout, reader, what, shards, timeoutMs: settings.queue.timeoutMs });
@@ -89,20 +89,16 @@ export class ShardedStates implements LimitStates {
     };
   }
 
-  change(key: string, change: ChangeFunction<RateLimitState>, signal?: AbortSignal): Promise<unknown> {
-    const stored = storedName(key);
-    const { shard, segment } = placeOf(stored, this.names.length);
-    const name = this.names[shard] as string;
-    const inShard = (draft = this.codec.decode(name)): Change<ShardDraft> =>
-      this.changeIn(draft, segment, stored, change);
-    try {
-      return this.queue.run('modify', name, inShard, signal === undefined ? NO_OPTIONS : { signal }, nothing);
-    } catch (error) {
-      // As from an async function, which this is in all but its cost.
-      return new Promise(() => {
-        throw error;
-      });
-    }
+  laneOf(key: string): string {
+    return this.names[placeOf(storedName(key), this.names.length).shard] as string;
+  }
+
+  change(lane: string, change: StatesChange, signal?: AbortSignal): Promise<unknown> {
+    return this.run(lane, signal, (draft) => {
+      const states = new DraftStates(this.codec, draft, this.names.length);
+      change(states);
+      return states.isChanged ? { kind: 'write', state: draft } : KEEP;
+    });
   }
 
   async read(key: string, signal?: AbortSignal): Promise<RateLimitState | undefined> {
@@ -121,7 +117,13 @@ export class ShardedStates implements LimitStates {
   }
 
   remove(key: string, signal?: AbortSignal): Promise<unknown> {
-    return this.change(key, () => ({ kind: 'remove', purge: false }), signal);
+    const stored = storedName(key);
+    const { segment } = placeOf(stored, this.names.length);
+    return this.run(this.laneOf(key), signal, (draft) => {
+      if (draft.get(segment, stored) === undefined) return KEEP;
+      draft.changed.set(stored, { segment, state: undefined });
+      return { kind: 'write', state: draft };
+    });
   }
 
   /** Takes no more, and resolves when what is under way has ended. */
@@ -130,18 +132,20 @@ export class ShardedStates implements LimitStates {
     this.unlisten();
   }
 
-  private changeIn(
-    draft: ShardDraft,
-    segment: number,
-    key: string,
-    change: ChangeFunction<RateLimitState>,
-  ): Change<ShardDraft> {
-    const changed = change(this.codec.read(draft, segment, key));
-    if (changed.kind === 'write') this.codec.put(draft, segment, key, changed.state);
-    else if (changed.kind === 'remove' && draft.get(segment, key) !== undefined)
-      draft.changed.set(key, { segment, state: undefined });
-    else return KEEP;
-    return { kind: 'write', state: draft };
+  private run(
+    lane: string,
+    signal: AbortSignal | undefined,
+    change: (draft: ShardDraft) => Change<ShardDraft>,
+  ): Promise<unknown> {
+    const options = signal === undefined ? NO_OPTIONS : { signal };
+    try {
+      return this.queue.run('modify', lane, (draft) => change(draft ?? this.codec.decode(lane)), options, nothing);
+    } catch (error) {
+      // As from an async function, which this is in all but its cost.
+      return new Promise(() => {
+        throw error;
+      });
+    }
   }
 
   private recall(name: string): { readonly entry: StoredEntry; readonly kind: 'remembered' } | undefined {
@@ -168,6 +172,38 @@ export class ShardedStates implements LimitStates {
   /** After a reconnect or a deletion of the bucket: it may be another now, in which revisions begin anew. */
   private unknown(): ReadonlyMap<string, ShardLog> {
     return new Map(this.names.map((name) => [name, new ShardLog(this.names.length)]));
+  }
+}
+
+/** The states of a draft's keys. */
+class DraftStates implements ChangingStates {
+  isChanged = false;
+  /** Asked for last; it is what is set, nearly always. */
+  private key = '';
+  private stored = '';
+  private segment = 0;
+
+  constructor(
+    private readonly codec: ShardCodec,
+    private readonly draft: ShardDraft,
+    private readonly shards: number,
+  ) {}
+
+  get(key: string): RateLimitState | undefined {
+    this.find(key);
+    return this.codec.read(this.draft, this.segment, this.stored);
+  }
+
+  put(key: string, state: RateLimitState): void {
+    if (key !== this.key) this.find(key);
+    this.codec.put(this.draft, this.segment, this.stored, state);
+    this.isChanged = true;
+  }
+
+  private find(key: string): void {
+    this.key = key;
+    this.stored = storedName(key);
+    this.segment = placeOf(this.stored, this.shards).segment;
   }
 }
 
