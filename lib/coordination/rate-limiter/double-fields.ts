@@ -10,8 +10,8 @@ const ROOM = 1_024;
 
 /** Writes one message at a time, into memory that all share. Whoever closes a message in it is told when there is no more room. */
 export class DoubleWriter {
-  private readonly bytes = new Uint8Array(ROOM);
-  private readonly view = new DataView(this.bytes.buffer);
+  private readonly bytes = Buffer.alloc(ROOM);
+  private readonly view = new DataView(this.bytes.buffer, this.bytes.byteOffset, ROOM);
   private position = 0;
 
   begin(): void {
@@ -53,20 +53,33 @@ export class DoubleWriter {
   finish(): Uint8Array {
     return Buffer.from(this.bytes.subarray(0, this.position));
   }
+
+  /** The same as text of one byte per character. */
+  finishText(): string {
+    return this.bytes.toString('latin1', 0, this.position);
+  }
 }
 
 /** Reads a message by the fields that are expected next; what is not as expected is for the caller to notice. */
 export class DoubleReader {
   private readonly view: DataView;
   position = 0;
+  private end: number;
 
   constructor(private readonly bytes: Uint8Array) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.end = bytes.length;
+  }
+
+  /** Begins anew: another message of that length is in the same bytes. */
+  rewind(length: number): void {
+    this.position = 0;
+    this.end = length;
   }
 
   /** Bytes that are left. */
   get left(): number {
-    return this.bytes.length - this.position;
+    return this.end - this.position;
   }
 
   /** The field, when it is next; otherwise zero, and nothing is read. */

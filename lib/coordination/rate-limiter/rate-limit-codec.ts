@@ -14,6 +14,9 @@ const GCRA = 2;
 const FIXED_WINDOW = 3;
 const SLIDING_WINDOW = 4;
 
+/** Longer ones are not of the usual form. */
+const LONGEST_TEXT = 1_024;
+
 /**
  * The states of a limiter as Protobuf, the same bytes that Protobuf-ES reads and writes. A limiter does both for every decision,
  * and reflection would be a third of what such a decision costs. What is not of numbers alone (a log, fields of a newer version) is
@@ -21,6 +24,9 @@ const SLIDING_WINDOW = 4;
  */
 export class RateLimitCodec extends ProtobufCodec<typeof RateLimitStateSchema> {
   private readonly writer = new DoubleWriter();
+  /** For states that are handed in as text. */
+  private readonly bytes = Buffer.alloc(LONGEST_TEXT);
+  private readonly reader = new DoubleReader(this.bytes);
 
   constructor() {
     super(RateLimitStateSchema);
@@ -34,6 +40,25 @@ export class RateLimitCodec extends ProtobufCodec<typeof RateLimitStateSchema> {
 
   override decode(data: Uint8Array): RateLimitState {
     return readState(new DoubleReader(data)) ?? super.decode(data);
+  }
+
+  /** The bytes of {@link encode} as text of one byte per character, which is a single small object. */
+  encodeText(state: RateLimitState): string {
+    const { writer } = this;
+    writer.begin();
+    if (isPlain(state) && writeState(writer, state)) return writer.finishText();
+    return Buffer.from(super.encode(state)).toString('latin1');
+  }
+
+  /** The state of {@link encodeText}. */
+  decodeText(text: string): RateLimitState {
+    if (text.length <= LONGEST_TEXT) {
+      this.bytes.write(text, 'latin1');
+      this.reader.rewind(text.length);
+      const state = readState(this.reader);
+      if (state !== undefined) return state;
+    }
+    return super.decode(Uint8Array.from(Buffer.from(text, 'latin1')));
   }
 }
 

@@ -3,7 +3,7 @@ import { EncodeError } from '../../../common/errors.js';
 import type { EntryCodec } from '../../../store/engine/entry-codec.js';
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
 import { RateLimitCodec } from '../rate-limit-codec.js';
-import { asBytes, asText, ShardCommitWriter } from './shard-commit.js';
+import { ShardCommitWriter } from './shard-commit.js';
 import { KnownState, SEGMENTS, ShardDraft, type ShardLog } from './shard-log.js';
 
 /** What the codec needs of its limiter. */
@@ -71,7 +71,7 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
     this.sent.delete(name);
     const { log, changed } = sent.draft;
     const { previous, number } = log.next;
-    if (log !== this.parts.logOf(name) || previous !== sent.previous || number !== sent.number) return false;
+    if (previous !== sent.previous || number !== sent.number) return false;
     log.goOn(entry, number, changed, sent.over);
     return true;
   }
@@ -79,11 +79,11 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
   /** The state of a key of a draft, in memory of its own. */
   read(draft: ShardDraft, segment: number, key: string): RateLimitState | undefined {
     const known = draft.get(segment, key);
-    return known === undefined ? undefined : this.states.decode(asBytes(known.text));
+    return known === undefined ? undefined : this.states.decodeText(known.text);
   }
 
   put({ changed }: ShardDraft, segment: number, key: string, state: RateLimitState): void {
-    const known = new KnownState(asText(this.states.encode(state)), this.parts.overAt(state));
+    const known = new KnownState(this.states.encodeText(state), this.parts.overAt(state));
     changed.set(key, { segment, state: known });
   }
 
@@ -93,7 +93,7 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
     const now = this.parts.now();
     for (const [key, known] of log.segment(segment)) {
       if (changed.has(key)) continue;
-      known.overMs ??= this.parts.overAt(this.states.decode(asBytes(known.text)));
+      known.overMs ??= this.parts.overAt(this.states.decodeText(known.text));
       if (known.overMs <= now) over.push(key);
       else this.writer.key(key, known.text);
     }

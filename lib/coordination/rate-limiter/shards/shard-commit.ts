@@ -2,8 +2,8 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { DecodeError } from '../../../common/errors.js';
 
 /**
- * A key with its state, `undefined`: none any more. The state is left in its bytes, as {@link asText}: of the thousands that are
- * known at a time few are looked at, and such a text is a single small object.
+ * A key with its state, `undefined`: none any more. The state is left in its bytes, as text of one byte per character: of the thousands that are
+ * known at a time few are looked at, and a text is a single small object.
  */
 export type KeyedState = readonly [key: string, state: string | undefined];
 
@@ -140,11 +140,6 @@ function readKey(reader: BinaryReader): KeyedState {
 }
 
 /** Bytes as text of one byte per character. */
-export function asText({ buffer, byteOffset, byteLength }: Uint8Array): string {
+function asText({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
-}
-
-/** The bytes of {@link asText}. */
-export function asBytes(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1');
 }

@@ -33,6 +33,8 @@ export class ShardLog {
   entry: StoredEntry | undefined;
   /** For all that is known, `entry` is the shard's last message. */
   believed = false;
+  /** `entry` is a message of the bucket that is there now. */
+  private trusted = false;
   private segments: Segment[] = emptySegments();
   /** Of `entry`; negative when that says nothing of any key. */
   private number = -1;
@@ -49,9 +51,14 @@ export class ShardLog {
     return { previous: number < 0 ? 0 : this.revision, number: number + 1, shards };
   }
 
+  /** Whether all is known up to a revision, or further. */
+  reaches(revision: number): boolean {
+    return this.trusted && this.revision >= revision;
+  }
+
   /** Whether `commit` is what comes next. */
   isBefore(commit: ShardCommit): boolean {
-    return this.number >= 0 && commit.previous === this.revision && commit.number === this.number + 1;
+    return this.trusted && this.number >= 0 && commit.previous === this.revision && commit.number === this.number + 1;
   }
 
   segment(index: number): Segment {
@@ -81,20 +88,29 @@ export class ShardLog {
     }
     this.entry = entry;
     this.number = number;
+    this.trusted = true;
   }
 
   /** There is nothing but `entry`, which says nothing of any key. */
   clear(entry: StoredEntry): void {
-    this.forget();
+    this.empty();
     this.entry = entry;
+    this.trusted = true;
   }
 
-  /** Nothing is known. */
-  forget(): void {
+  /** Begins anew, for messages that say all. */
+  empty(): void {
     this.segments = emptySegments();
-    this.entry = undefined;
-    this.believed = false;
     this.number = -1;
+  }
+
+  /**
+   * The bucket may be another by now, in which revisions begin anew. What is known stays until it is read again, for those who
+   * go by it right now: what they write is checked by the revision.
+   */
+  distrust(): void {
+    this.believed = false;
+    this.trusted = false;
   }
 }
 

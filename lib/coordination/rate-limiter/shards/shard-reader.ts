@@ -47,9 +47,9 @@ export class ShardReader {
       const before = log.revision;
       const last = await this.parts.reader.latest(name, 'leader', left());
       // Messages that were there are gone: they have expired, or the bucket was made anew.
-      if (last.revision < before) log.forget();
+      if (last.revision < before) log.distrust();
       // While it was asked, others may have gone on further than this answer.
-      if (log.entry !== undefined && last.revision <= log.revision) return;
+      if (log.reaches(last.revision)) return;
       if (last.data === undefined) {
         log.clear(last);
         return;
@@ -117,9 +117,9 @@ export class ShardReader {
 /** @returns `false` when what is missed does not go on from where the log is by now. */
 function goOn(log: ShardLog, last: ReadEntry, { commits, fromNothing }: Missed): boolean {
   // Another reading, or a write of our own, was faster.
-  if (log.entry !== undefined && log.revision >= last.revision) return true;
+  if (log.reaches(last.revision)) return true;
   const [first] = commits;
-  if (fromNothing) log.forget();
+  if (fromNothing) log.empty();
   else if (first === undefined || !log.isBefore(first[1])) return false;
   for (const [, commit] of commits) log.apply(last, commit);
   return true;

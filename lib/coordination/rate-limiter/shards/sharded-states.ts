@@ -42,7 +42,7 @@ export interface ShardedStatesParts extends Pick<ShardCodecParts, 'overAt' | 'no
 export class ShardedStates implements LimitStates {
   readonly bucket: string;
   private readonly names: readonly string[];
-  private logs: ReadonlyMap<string, ShardLog>;
+  private readonly logs: ReadonlyMap<string, ShardLog>;
   private readonly codec: ShardCodec;
   private readonly reader: ShardReader;
   private readonly queue: OperationQueue<ShardDraft>;
@@ -54,12 +54,14 @@ export class ShardedStates implements LimitStates {
     const layout = new BucketLayout(bucket);
     this.bucket = bucket;
     this.names = Array.from({ length: shards }, (_, index) => `shard-${index}`);
-    this.logs = this.unknown();
+    this.logs = new Map(this.names.map((name) => [name, new ShardLog(shards)]));
     const logOf = (name: string): ShardLog => this.logOf(name);
     const maxBytes = (): number => (connection.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADER_ROOM_BYTES;
     this.codec = new ShardCodec({ bucket, overAt, now, logOf, maxBytes });
-    const forget = (): void => void (this.logs = this.unknown());
-    const reader = new BucketReader(connection, layout, provisioned.allowsDirect, forget);
+    const distrust = (): void => {
+      for (const log of this.logs.values()) log.distrust();
+    };
+    const reader = new BucketReader(connection, layout, provisioned.allowsDirect, distrust);
     this.reader = new ShardReader({ connection, layout, reader, what, shards, timeoutMs: settings.queue.timeoutMs });
     const { history, shortestLifeMs } = provisioned;
     const { remember, backoff, queue } = settings;
@@ -79,9 +81,9 @@ export class ShardedStates implements LimitStates {
       meter,
     };
     this.queue = new OperationQueue(context, queue, (by) => meter.queued(by));
-    const unwatch = onBucketDeleted(connection, layout, forget);
+    const unwatch = onBucketDeleted(connection, layout, distrust);
     const unlisten = connection.onStatus((status) => {
-      if (status !== 'connected') forget();
+      if (status !== 'connected') distrust();
     });
     this.unlisten = () => {
       unwatch();
@@ -155,7 +157,8 @@ export class ShardedStates implements LimitStates {
 
   private remember(name: string, entry: StoredEntry): void {
     const log = this.logOf(name);
-    log.believed = this.codec.stored(name, entry) || log.revision === entry.revision;
+    // Not while another read is needed to know what bucket it is in.
+    log.believed = (this.codec.stored(name, entry) || log.revision === entry.revision) && log.reaches(entry.revision);
   }
 
   private async catchUp(name: string, patienceMs?: number): Promise<StoredEntry> {
@@ -167,11 +170,6 @@ export class ShardedStates implements LimitStates {
 
   private logOf(name: string): ShardLog {
     return this.logs.get(name) as ShardLog;
-  }
-
-  /** After a reconnect or a deletion of the bucket: it may be another now, in which revisions begin anew. */
-  private unknown(): ReadonlyMap<string, ShardLog> {
-    return new Map(this.names.map((name) => [name, new ShardLog(this.names.length)]));
   }
 }
 

@@ -45,10 +45,14 @@ const state = fc
     return made;
   });
 
+const textOf = (data: Uint8Array): string => Buffer.from(data).toString('latin1');
+
 it('writes what Protobuf-ES writes', () => {
   fc.assert(
     fc.property(state, (given) => {
-      expect([...codec.encode(given)]).toEqual([...toBinary(RateLimitStateSchema, given)]);
+      const data = toBinary(RateLimitStateSchema, given);
+      expect([...codec.encode(given)]).toEqual([...data]);
+      expect(codec.encodeText(given)).toBe(textOf(data));
     }),
     { numRuns: 1_000 },
   );
@@ -59,6 +63,7 @@ it('reads what Protobuf-ES reads, of whatever version', () => {
     fc.property(state, (given) => {
       const data = toBinary(RateLimitStateSchema, given);
       expect(codec.decode(data)).toEqual(fromBinary(RateLimitStateSchema, data));
+      expect(codec.decodeText(textOf(data))).toEqual(fromBinary(RateLimitStateSchema, data));
     }),
     { numRuns: 1_000 },
   );
@@ -80,9 +85,11 @@ it('reads bytes that are damaged, or written by another hand, as Protobuf-ES doe
         expected = fromBinary(RateLimitStateSchema, data);
       } catch {
         expect(() => codec.decode(data)).toThrow(DecodeError);
+        expect(() => codec.decodeText(textOf(data))).toThrow(DecodeError);
         return;
       }
       expect(codec.decode(data)).toEqual(expected);
+      expect(codec.decodeText(textOf(data))).toEqual(expected);
     }),
     { numRuns: 3_000 },
   );
