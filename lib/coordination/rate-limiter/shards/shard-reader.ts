@@ -1,4 +1,4 @@
-import { ConfigurationError, ConnectionError, DecodeError } from '../../../common/errors.js';
+import { ConfigurationError, DecodeError } from '../../../common/errors.js';
 import type { FlowConnection } from '../../../connection/flow-connection.js';
 import type { BucketLayout } from '../../../store/engine/bucket-layout.js';
 import type { BucketReader } from '../../../store/engine/bucket-reader.js';
@@ -31,21 +31,17 @@ export class ShardReader {
 
   /**
    * @param name key of the shard in the bucket
-   * @param patienceMs how long a lost connection or a silent server is waited for
+   * @param patienceMs how long a lost connection or a silent server is waited for, at each message: a large shard may take longer,
+   * and reading it ends all the same, whoever gives up meanwhile
    * @throws ConnectionError without an answer; ConfigurationError when the limiter has another number of shards on the server;
    * DecodeError when a message of the shard is none of ours.
    */
   async catchUp(name: string, log: ShardLog, patienceMs = this.parts.timeoutMs): Promise<void> {
-    const deadline = performance.now() + patienceMs;
+    // What was read stays good: however fast others write, each round has to read only what has come since.
     const found = new Map<number, ShardCommit>();
-    const left = (): number => {
-      const leftMs = deadline - performance.now();
-      if (leftMs > 0) return leftMs;
-      throw new ConnectionError(`${this.parts.what}: ${name} could not be read within ${Math.round(patienceMs)} ms.`);
-    };
     for (;;) {
       const before = log.revision;
-      const last = await this.parts.reader.latest(name, 'leader', left());
+      const last = await this.parts.reader.latest(name, 'leader', patienceMs);
       // Messages that were there are gone: they have expired, or the bucket was made anew.
       if (last.revision < before) log.distrust();
       // While it was asked, others may have gone on further than this answer.
@@ -54,7 +50,7 @@ export class ShardReader {
         log.clear(last);
         return;
       }
-      const missed = await this.missed(name, log, { revision: last.revision, data: last.data }, found, left);
+      const missed = await this.missed(name, log, { revision: last.revision, data: last.data }, found, patienceMs);
       if (missed !== undefined && goOn(log, last, missed)) return;
     }
   }
@@ -65,7 +61,7 @@ export class ShardReader {
     log: ShardLog,
     last: { readonly revision: number; readonly data: Uint8Array },
     found: Map<number, ShardCommit>,
-    left: () => number,
+    patienceMs: number,
   ): Promise<Missed | undefined> {
     let revision = last.revision;
     let commit = this.decode(name, revision, last.data);
@@ -75,10 +71,10 @@ export class ShardReader {
       if (log.isBefore(commit)) return { commits, fromNothing: false };
       if (commit.previous === 0 || commits.length === SEGMENTS) return { commits, fromNothing: true };
       revision = commit.previous;
-      const earlier = found.get(revision) ?? (await this.read(name, revision, left()));
+      const earlier = found.get(revision) ?? (await this.read(name, revision, patienceMs));
       if (earlier === undefined) {
         // Either it has expired, and with it all that was written before. Or more has come since than the bucket keeps.
-        const now = await this.parts.reader.latest(name, 'leader', left());
+        const now = await this.parts.reader.latest(name, 'leader', patienceMs);
         return now.revision === last.revision ? { commits, fromNothing: true } : undefined;
       }
       commit = earlier;
