@@ -76,9 +76,11 @@ export interface RateLimiterSettings {
   readonly timeout?: Duration;
   /**
    * Keeps the states of the keys in so many shards, from 1 to 1,024, instead of one by one: what is decided at the same time about
-   * keys of one shard is stored by one message. For limiters of many keys and many decisions per second. 16 suit most; each
-   * holds about 10,000 keys that have used something lately, and every process keeps those of the shards that it uses in memory.
-   * All instances have to give the same number. Limits begin anew when it is introduced, left out or changed.
+   * keys of one shard is stored by one message. For limiters of many decisions per second about some 1,000 to 100,000 keys. Each
+   * message also holds a 32nd of its shard's keys, about 60 bytes each, that have used something lately; every process keeps all of
+   * those of the shards that it uses in memory. So take few shards for many decisions per message, and enough for a shard to have
+   * some thousand keys: 8 suit most. All instances have to give the same number. Limits begin anew when it is introduced, left
+   * out or changed.
    * @default each key by itself
    */
   readonly shards?: number;
