@@ -5,9 +5,12 @@ const LONGEST_KEY = 256;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** What a key is stored under in its shard: itself, or the hash of one that is long. */
+/**
+ * What a key is stored under in its shard: itself, or the hash of one that is long. Halves of surrogate pairs, which UTF-8 has no
+ * bytes for, are replaced, as they are in the names of entries.
+ */
 export function storedName(key: string): string {
-  return key.length <= LONGEST_KEY ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`;
+  return key.length <= LONGEST_KEY ? key.toWellFormed() : `sha256:${createHash('sha256').update(key).digest('hex')}`;
 }
 
 /** The 32-bit FNV-1a hash of a key's bytes in UTF-8. All processes, in any language, find the place of a key by it. */
