@@ -43,7 +43,9 @@ export class WaitGroup {
    */
   async add(key: string, by = 1, options: CountOptions = {}): Promise<number> {
     checkCount(this.room.nameOf(key), by, 1);
-    return this.change(key, by, options);
+    const { idempotencyKey } = options;
+    // Apart from those of `done`, which may have the same: both may be the work of one step. An empty one stays refused.
+    return this.change(key, by, idempotencyKey ? { ...options, idempotencyKey: `add ${idempotencyKey}` } : options);
   }
 
   /** One has finished. @returns the count after it. @throws CountError when it would be below zero. */

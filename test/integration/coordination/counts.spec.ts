@@ -69,6 +69,16 @@ describe('a counter', () => {
 });
 
 describe('a wait group', () => {
+  it('tells adding from being done, though both have the same idempotency key', async () => {
+    await using own = await openRoom(at.url);
+    const group = own.use(makeWaitGroup(own.room, { name: 'same-keys' }));
+    const options = { idempotencyKey: 'step-1' };
+    expect(await group.add('job', 2, options)).toBe(2);
+    expect(await group.add('job', 2, options)).toBe(2);
+    expect(await group.done('job', options)).toBe(1);
+    expect(await group.done('job', options)).toBe(1);
+  });
+
   it('lets those go who wait when all is done, told by the watch', async () => {
     await using own = await openRoom(at.url);
     await using other = await openRoom(at.url);
