@@ -63,6 +63,7 @@ class Pool {
 
   get held(): number {
     const { batches } = this;
+    if (batches.length === 1) return (batches[0] as Batch).units;
     let units = 0;
     for (let index = 0; index < batches.length; index++) units += (batches[index] as Batch).units;
     return units;
