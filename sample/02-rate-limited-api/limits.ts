@@ -21,9 +21,13 @@ export const READS = {
   onStoreError: new MemoryRateLimiter(READS_WITHOUT_SERVER),
 } as const satisfies RateLimiterOptions;
 
-/** Translations per API key: both limits allow it, or none of them counts it. */
+/**
+ * Translations per API key: both limits allow it, or none of them counts it. Whoever has a key translates all day, so what an
+ * instance decides at the same time about different keys is stored together.
+ */
 export const TRANSLATIONS = {
   name: 'translations',
+  shards: 8,
   limits: [
     { name: 'second', limit: 10, window: '1s' },
     { name: 'day', limit: 30, window: '1d', algorithm: 'fixed-window' },
