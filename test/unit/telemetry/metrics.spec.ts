@@ -40,6 +40,24 @@ describe('FlowMeter', () => {
     ]);
   });
 
+  it('counts decisions of a limiter by who decided, whoever decides by turns', async () => {
+    await using telemetry = recordTelemetry();
+    const limiter = new FlowMeter().rateLimiter('api');
+    for (const source of ['leased', 'leased', 'store', 'leased', 'store']) limiter.decided(source, true);
+    limiter.decided('blocked', false);
+
+    const of = (source: string, outcome: string) => ({
+      'flow.rate_limit.name': 'api',
+      'flow.rate_limit.source': source,
+      'flow.rate_limit.outcome': outcome,
+    });
+    expect(await telemetry.metric('flow.rate_limit.decisions')).toMatchObject([
+      { attributes: of('leased', 'allowed'), value: 3 },
+      { attributes: of('store', 'allowed'), value: 2 },
+      { attributes: of('blocked', 'denied'), value: 1 },
+    ]);
+  });
+
   it('counts changes of the connection by status', async () => {
     await using telemetry = recordTelemetry();
     const meter = new FlowMeter();
