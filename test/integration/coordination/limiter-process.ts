@@ -12,10 +12,12 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 for (;;) {
   const line = await lines.next();
   if (line.done === true) break;
-  const task = JSON.parse(line.value) as { url: string; options: RateLimiterOptions; requests: number };
+  const task = JSON.parse(line.value) as { url: string; options: RateLimiterOptions; requests: number; keys: number };
   await using at = await openLimiter(task.url, task.options);
   process.stdout.write('ready\n');
   await lines.next();
-  const decisions = await Promise.all(Array.from({ length: task.requests }, () => at.limiter.consume('hot')));
+  const decisions = await Promise.all(
+    Array.from({ length: task.requests }, (_, index) => at.limiter.consume(`key-${index % task.keys}`)),
+  );
   process.stdout.write(`${decisions.filter(({ allowed }) => allowed).length}\n`);
 }

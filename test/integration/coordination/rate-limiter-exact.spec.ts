@@ -23,8 +23,8 @@ beforeAll(() => {
 afterAll(() => Promise.all(processes.map((one) => one[Symbol.asyncDispose]())));
 
 /** How many of 2,000 requests each process had allowed, which all of them made at once. */
-async function flood(url: string, options: RateLimiterOptions): Promise<number[]> {
-  const task = JSON.stringify({ url, options, requests: REQUESTS / PROCESSES });
+async function flood(url: string, options: RateLimiterOptions, keys = 1): Promise<number[]> {
+  const task = JSON.stringify({ url, options, requests: REQUESTS / PROCESSES, keys });
   for (const ready of await Promise.all(processes.map((one) => one.ask(task)))) expect(ready).toBe('ready');
   return Promise.all(processes.map(async (one) => Number(await one.ask('go'))));
 }
@@ -39,6 +39,21 @@ describe('8 processes with 2,000 requests at once against a limit of 100', { tim
       expect(sum(await flood(at.url, options))).toBe(LIMIT);
     },
   );
+
+  it.each(['gcra', 'fixed-window', 'sliding-window', 'sliding-log'] as const)(
+    'get exactly 100 through of a limiter with shards: %s',
+    async (algorithm) => {
+      const options = { name: `shards-${algorithm}`, limit: LIMIT, window: '12h', algorithm, shards: 4 } as const;
+      expect(sum(await flood(at.url, options))).toBe(LIMIT);
+    },
+  );
+
+  it('get exactly the limit through of each of 50 keys in 2 shards', async () => {
+    const options = { name: 'shards-keys', limit: 10, window: '12h', shards: 2 } as const;
+    expect(sum(await flood(at.url, options, 50))).toBe(50 * 10);
+    await using one = await openLimiter(at.url, options);
+    for (let key = 0; key < 50; key++) expect((await one.limiter.peek(`key-${key}`)).remaining).toBe(0);
+  });
 
   it('get exactly 100 through of two limits together', async () => {
     const limits = [
@@ -68,10 +83,10 @@ describe('8 processes with 2,000 requests at once against a limit of 100', { tim
     },
   );
 
-  it('get exactly 100 through on an old server', async (context) => {
+  it.for([{}, { shards: 2 }])('get exactly 100 through on an old server: %o', async (layout, context) => {
     needsOldServer(context);
     await using server = await EmbeddedNatsServer.start({ version: OLD_SERVER });
-    expect(sum(await flood(server.url, { name: 'old', limit: LIMIT, window: '12h' }))).toBe(LIMIT);
+    expect(sum(await flood(server.url, { name: 'old', limit: LIMIT, window: '12h', ...layout }))).toBe(LIMIT);
   });
 });
 
@@ -83,13 +98,15 @@ interface Use {
 
 describe('at all times', () => {
   it.each([
-    ['exact', 'gcra'],
-    ['leased', 'gcra'],
-    ['leased', 'sliding-log'],
-  ] as const)('no window holds more than the limit: %s, %s', async (precision, algorithm) => {
+    ['exact', 'gcra', {}],
+    ['exact', 'gcra', { shards: 2 }],
+    ['leased', 'gcra', {}],
+    ['leased', 'sliding-log', {}],
+    ['leased', 'sliding-log', { shards: 2 }],
+  ] as const)('no window holds more than the limit: %s, %s, %o', async (precision, algorithm, layout) => {
     const [limit, window] = [80, 800];
     const name = `always-${precision}-${algorithm}`;
-    const options = { name, limit, window, algorithm, precision, timeout: '20s' } as const;
+    const options = { name, limit, window, algorithm, precision, timeout: '20s', ...layout } as const;
     await using one = await openLimiter(at.url, options);
     await using other = await openLimiter(at.url, options);
     const uses: Use[] = [];
