@@ -228,6 +228,11 @@ export function coordinationNameProblem(kind: CoordinationKind, name: string): s
   return `"${name}" cannot be its name; use 1 to ${64 - coordinationBucket(kind, '').length} letters, digits, "-" and "_"`;
 }
 
+/** Subject by which processes tell each other that they lose against others at a key of a bucket. */
+export function contendedSubject(bucket: string): string {
+  return `flow_event.contended.${bucket}`;
+}
+
 /** Stands for all steps of a flow in {@link pauseSubject}. */
 export const ALL_STEPS = '=';
 

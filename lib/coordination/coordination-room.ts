@@ -1,10 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
-import type { MessageCodec } from '../codec/message-codec.js';
 import { ConnectionError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { FlowConnection } from '../connection/flow-connection.js';
-import { createObjectStore } from '../store/engine/create-object-store.js';
+import { createObjectStore, type StoreInternals } from '../store/engine/create-object-store.js';
 import { fullJitter } from '../store/engine/full-jitter.js';
 import type { KvObjectDefaults, KvObjectOptions } from '../store/engine/kv-object.options.js';
 import type { AnyKvReducer, StateOf } from '../store/engine/kv-reducer.js';
@@ -73,17 +72,17 @@ export class CoordinationRoom {
   readonly eventualClock: EventualClock;
 
   /**
-   * Provisions a bucket and makes a store of it; `fast` as in {@link createObjectStore}.
+   * Provisions a bucket and makes a store of it; `internals` as in {@link createObjectStore}.
    *
    * @throws ConnectionError when this is closed meanwhile.
    */
   async openStore<R extends AnyKvReducer>(
     reducer: R,
     options: KvObjectOptions,
-    fast?: MessageCodec<StateOf<R>>,
+    internals: StoreInternals<StateOf<R>> = {},
   ): Promise<ObjectStore<R>> {
     const { connection, ...environment } = this.environment;
-    const store = await createObjectStore(connection, reducer, options, environment, fast);
+    const store = await createObjectStore(connection, reducer, options, environment, internals);
     return this.keep(store);
   }
 

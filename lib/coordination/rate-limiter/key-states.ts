@@ -4,6 +4,7 @@ import type { KvReducer } from '../../store/engine/kv-reducer.js';
 import type { ObjectStore } from '../../store/engine/object-store.js';
 import type { ChangingStates, LimitStates, StatesChange } from './limit-states.js';
 import { limiterKey } from './limiter-key.js';
+import type { LaneTurns } from './lane-turns.js';
 
 /** The states of a limiter's keys as state objects; changed by functions only. */
 export class RateLimitStates implements KvReducer<RateLimitState, never, string> {
@@ -20,7 +21,10 @@ export class RateLimitStates implements KvReducer<RateLimitState, never, string>
 
 /** Each key's state as an entry of its own, and each key a lane. */
 export class KeyStates implements LimitStates {
-  constructor(private readonly store: ObjectStore<RateLimitStates>) {}
+  constructor(
+    private readonly store: ObjectStore<RateLimitStates>,
+    private readonly turns: LaneTurns,
+  ) {}
 
   get bucket(): string {
     return this.store.bucket;
@@ -31,11 +35,14 @@ export class KeyStates implements LimitStates {
   }
 
   change(key: string, change: StatesChange, signal?: AbortSignal): Promise<unknown> {
-    return this.store.write('modify', limiterKey(key), optionsOf(signal), (before) => {
-      const state = new OneState(before);
-      change(state);
-      return state.after === undefined ? KEEP : { kind: 'write', state: state.after };
-    });
+    const stored = limiterKey(key);
+    return this.turns.take(stored.text, () =>
+      this.store.write('modify', stored, optionsOf(signal), (before) => {
+        const state = new OneState(before);
+        change(state);
+        return state.after === undefined ? KEEP : { kind: 'write', state: state.after };
+      }),
+    );
   }
 
   read(key: string, signal?: AbortSignal): Promise<RateLimitState | undefined> {
@@ -44,6 +51,12 @@ export class KeyStates implements LimitStates {
 
   remove(key: string, signal?: AbortSignal): Promise<unknown> {
     return this.store.delete(limiterKey(key), optionsOf(signal));
+  }
+
+  /** Takes no turns any more; whoever has opened the store closes it. */
+  close(): Promise<void> {
+    this.turns.close();
+    return Promise.resolve();
   }
 }
 

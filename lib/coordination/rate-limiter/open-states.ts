@@ -5,6 +5,7 @@ import { provisionBucket } from '../../store/engine/provision-bucket.js';
 import type { CoordinationRoom } from '../coordination-room.js';
 import { sharedAge } from '../shared-age.js';
 import { KeyStates, RateLimitStates } from './key-states.js';
+import { LaneTurns } from './lane-turns.js';
 import type { LimitStates } from './limit-states.js';
 import type { Quota } from './quota.js';
 import { RateLimitCodec } from './rate-limit-codec.js';
@@ -14,6 +15,9 @@ import { ShardedStates } from './shards/sharded-states.js';
 
 /** How much longer than they mean anything states are kept: clocks of servers in a cluster differ. */
 const EXPIRY_MARGIN_MS = 5_000;
+
+/** Short ones: others make room, and whoever has many keys in one entry has the more to read after a longer pause. */
+const RETRY = { initial: 1, max: 8 } as const;
 
 /** Provisions the bucket of a limiter, for each key's state by itself or for shards, and opens it. */
 export async function openStates(
@@ -31,9 +35,15 @@ export async function openStates(
     ...age,
     history: 1,
     timeout: timeoutMs,
+    retry: RETRY,
   };
   if (shards !== undefined) return openShards(room, name, { ...kept, history: SHARD_HISTORY }, shards, quota);
-  return new KeyStates(await room.openStore(new RateLimitStates(), kept, new RateLimitCodec()));
+  const { connection, defaults } = room.environment;
+  const turns = new LaneTurns(connection, `${defaults.bucketPrefix ?? ''}${bucket}`);
+  const onLost = (key: string): void => turns.lost(key);
+  const store = await room.openStore(new RateLimitStates(), kept, { codec: new RateLimitCodec(), onLost });
+  turns.start();
+  return room.keep(new KeyStates(store, turns));
 }
 
 async function openShards(

@@ -19,6 +19,8 @@ export interface CommitContext<State> {
   recall(key: string): Belief | undefined;
   remember(key: string, entry: StoredEntry): void;
   forget(key: string): void;
+  /** Another writer came first. */
+  lost(key: string): void;
   /** The latest revision, from the leader; `patienceMs`: how long its answer is waited for. */
   read(key: string, patienceMs?: number): Promise<StoredEntry>;
   /** The connection is closed for good. */

@@ -26,10 +26,17 @@ export interface ObjectStoreEnvironment {
   readonly stopping?: AbortSignal;
 }
 
+/** What the library's own objects have beside. */
+export interface StoreInternals<State> {
+  /** Reads and writes the same bytes as the schema's own codec, in less time. */
+  readonly codec?: MessageCodec<State>;
+  /** Told of the key each time that another process came first. */
+  readonly onLost?: (key: string) => void;
+}
+
 /**
  * Provisions the bucket and makes the store of one reducer. Usable without Nest; close it before the connection.
  *
- * @param fast reads and writes the same bytes as the schema's own codec, in less time
  * @throws ConfigurationError when the options, or the bucket on the server, do not fit.
  */
 export async function createObjectStore<R extends AnyKvReducer>(
@@ -37,7 +44,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
   reducer: R,
   options: KvObjectOptions,
   environment: ObjectStoreEnvironment,
-  fast?: MessageCodec<StateOf<R>>,
+  internals: StoreInternals<StateOf<R>> = {},
 ): Promise<ObjectStore<R>> {
   const where = `@KvObject of ${reducer.constructor.name}`;
   const settings = resolveKvObject(where, options, environment.defaults);
@@ -49,7 +56,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
     schemaVersion,
     migrate,
     maxValueBytes: settings.bucket.maxValueBytes,
-    codec: fast,
+    codec: internals.codec,
   });
   return new ObjectStore<R>(
     new StoreParts<R>({
@@ -64,6 +71,7 @@ export async function createObjectStore<R extends AnyKvReducer>(
       tracer: environment.tracer ?? new FlowTracer(),
       meters: environment.meter ?? new FlowMeter(),
       stopping: environment.stopping,
+      onLost: internals.onLost,
     }),
   );
 }

@@ -177,6 +177,7 @@ export class KeyCommits<State> {
       if (kind === 'guessed' || written === 'unknowable') continue;
       this.context.meter.conflict();
       this.contention.noticed();
+      this.context.lost(this.key);
       countConflict(operations);
       // What was remembered may be long out of date; only losing with a fresh state means that others write right now.
       if (kind === 'fresh') await (pause ??= fullJitter(this.context.backoff))();

@@ -37,6 +37,7 @@ export interface StorePartsInit<R extends AnyKvReducer> {
   readonly tracer: FlowTracer;
   readonly meters: FlowMeter;
   readonly stopping: AbortSignal | undefined;
+  readonly onLost: ((key: string) => void) | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -96,6 +97,7 @@ export class StoreParts<R extends AnyKvReducer> {
       recall: (key) => this.recall(key),
       remember: (key, entry) => this.remembered.set(key, entry),
       forget: (key) => this.remembered.forget(key),
+      lost: (key) => init.onLost?.(key),
       read: (key, patienceMs) => this.readForWrite(key, patienceMs),
       isClosed: () => connection.status === 'closed',
       meter,

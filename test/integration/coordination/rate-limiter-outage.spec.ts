@@ -45,16 +45,19 @@ describe('a server that is away', () => {
     expect(log.messages('log').filter((line) => line.includes('by the server again'))).toHaveLength(said);
   });
 
-  it('that is killed under load lets no more through than the limit', async () => {
+  it.each([
+    [1, {}],
+    [4, { shards: 2 }],
+  ])('that is killed under load lets no more through than the limit: %d keys, %o', async (keys, layout) => {
     await using server = await EmbeddedNatsServer.start();
-    const options = { name: 'api', limit: 2_000, window: '12h', timeout: '10s' } as const;
+    const options = { name: 'api', limit: 2_000 / keys, window: '12h', timeout: '10s', ...layout } as const;
     await using one = await openLimiter(server.url, options);
     await using other = await openLimiter(server.url, options);
-    let [allowed, unknown, denied] = [0, 0, 0];
+    let [asked, allowed, unknown, denied] = [0, 0, 0, 0];
     const ask = async ({ limiter }: typeof one): Promise<void> => {
-      while (denied < 50) {
+      while (denied < 50 || allowed + unknown < 2_000) {
         try {
-          if ((await limiter.consume('hot')).allowed) allowed += 1;
+          if ((await limiter.consume(`key-${asked++ % keys}`)).allowed) allowed += 1;
           else denied += 1;
         } catch (error) {
           expect(error).toBeInstanceOf(FlowError);

@@ -97,6 +97,7 @@ export class ScriptedBucket {
       },
       remember: (key, entry) => remembered.set(key, entry),
       forget: (key) => remembered.forget(key),
+      lost: () => undefined,
       read: async (key) => {
         await this.onTheWay();
         if (this.failingReads.shift() === true) throw new ConnectionError('no answer');

@@ -12,6 +12,7 @@ import type { ProvisionedBucket } from '../../../store/engine/provision-bucket.j
 import { ABSENT, type StoredEntry } from '../../../store/engine/stored-entry.js';
 import { untilAnswered } from '../../../store/engine/until-answered.js';
 import type { StoreMeter } from '../../../telemetry/store-meter.js';
+import { LaneTurns } from '../lane-turns.js';
 import type { ChangingStates, LimitStates, StatesChange } from '../limit-states.js';
 import { ShardCodec, type ShardCodecParts } from './shard-codec.js';
 import { placeOf, ShardLog, type ShardDraft } from './shard-log.js';
@@ -46,6 +47,7 @@ export class ShardedStates implements LimitStates {
   private readonly codec: ShardCodec;
   private readonly reader: ShardReader;
   private readonly queue: OperationQueue<ShardDraft>;
+  private readonly turns: LaneTurns;
   private readonly unlisten: () => void;
 
   constructor(private readonly parts: ShardedStatesParts) {
@@ -63,6 +65,8 @@ export class ShardedStates implements LimitStates {
     };
     const reader = new BucketReader(connection, layout, provisioned.allowsDirect, distrust);
     this.reader = new ShardReader({ connection, layout, reader, what, shards, timeoutMs: settings.queue.timeoutMs });
+    this.turns = new LaneTurns(connection, bucket);
+    this.turns.start();
     const { history, shortestLifeMs } = provisioned;
     const { remember, backoff, queue } = settings;
     const entries = { contentType: CONTENT_TYPE, schemaVersion: 0, remember, cleanupMs: undefined };
@@ -76,6 +80,7 @@ export class ShardedStates implements LimitStates {
       recall: (name) => this.recall(name),
       remember: (name, entry) => this.remember(name, entry),
       forget: (name) => void (this.logOf(name).believed = false),
+      lost: (name) => this.turns.lost(name),
       read: (name, patienceMs) => this.catchUp(name, patienceMs),
       isClosed: () => connection.status === 'closed',
       meter,
@@ -86,6 +91,7 @@ export class ShardedStates implements LimitStates {
       if (status !== 'connected') distrust();
     });
     this.unlisten = () => {
+      this.turns.close();
       unwatch();
       unlisten();
     };
@@ -96,11 +102,13 @@ export class ShardedStates implements LimitStates {
   }
 
   change(lane: string, change: StatesChange, signal?: AbortSignal): Promise<unknown> {
-    return this.run(lane, signal, (draft) => {
-      const states = new DraftStates(this.codec, draft, this.names.length);
-      change(states);
-      return states.isChanged ? { kind: 'write', state: draft } : KEEP;
-    });
+    return this.turns.take(lane, () =>
+      this.run(lane, signal, (draft) => {
+        const states = new DraftStates(this.codec, draft, this.names.length);
+        change(states);
+        return states.isChanged ? { kind: 'write', state: draft } : KEEP;
+      }),
+    );
   }
 
   async read(key: string, signal?: AbortSignal): Promise<RateLimitState | undefined> {
