@@ -51,11 +51,14 @@ export class ShardCommitWriter {
   key(key: string, state: string | undefined): void {
     const keyLength = Buffer.byteLength(key);
     const stateLength = state === undefined ? 0 : 1 + lengthOf(state.length) + state.length;
-    const length = 1 + lengthOf(keyLength) + keyLength + stateLength;
+    // As Protobuf does: nothing is said of an empty text.
+    const length = (keyLength === 0 ? 0 : 1 + lengthOf(keyLength) + keyLength) + stateLength;
     this.reserve(length + 1 + LONGEST_NUMBER);
     this.open(KEYS, length);
-    this.open(KEY, keyLength);
-    this.position += this.bytes.write(key, this.position, 'utf8');
+    if (keyLength > 0) {
+      this.open(KEY, keyLength);
+      this.position += this.bytes.write(key, this.position, 'utf8');
+    }
     if (state === undefined) return;
     this.open(STATE, state.length);
     this.position += this.bytes.write(state, this.position, 'latin1');
@@ -124,6 +127,8 @@ function readCommit(reader: BinaryReader): ShardCommit {
     else if (field === KEYS) keys.push(readKey(new BinaryReader(reader.bytes())));
     else reader.skip(type, field);
   }
+  // Nobody writes that; it is what bytes of something else, or none at all, look like.
+  if (shards === 0) throw new Error('The number of shards is missing.');
   return { previous, number, shards, keys };
 }
 
@@ -132,11 +137,17 @@ function readKey(reader: BinaryReader): KeyedState {
   let state: string | undefined;
   while (reader.pos < reader.len) {
     const [field, type] = reader.tag();
-    if (field === KEY) key = reader.string();
+    if (field === KEY) key = readText(reader);
     else if (field === STATE) state = asText(reader.bytes());
     else reader.skip(type, field);
   }
   return [key, state];
+}
+
+/** A text as it was written; `reader.string()` would drop a byte order mark at its beginning, which makes another key of it. */
+function readText(reader: BinaryReader): string {
+  const { buffer, byteOffset, byteLength } = reader.bytes();
+  return Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
 }
 
 /** Bytes as text of one byte per character. */
