@@ -21,8 +21,8 @@ export async function sharedAge(
   return present === Infinity ? {} : { ttl: Math.max(present, ttlMs) };
 }
 
-/** Milliseconds; 0 when there is no such bucket. */
-async function ageOf({ manager }: FlowConnection, bucket: string): Promise<number> {
+/** How long a bucket keeps what is in it: milliseconds, `Infinity` without an end; 0 when there is no such bucket. */
+export async function ageOf({ manager }: Pick<FlowConnection, 'manager'>, bucket: string): Promise<number> {
   const { stream } = new BucketLayout(bucket);
   try {
     const { config } = await bucketRequest(`look at bucket "${bucket}"`, () => manager.streams.info(stream));

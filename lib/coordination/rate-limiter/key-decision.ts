@@ -20,6 +20,8 @@ export interface Outcome {
 /** Somebody who waits for a decision. */
 export class Ask {
   settled = false;
+  /** By the performance clock. */
+  readonly askedAt = performance.now();
   /** Ends listening to the caller's signal. */
   unlisten: (() => void) | undefined;
 
@@ -28,10 +30,17 @@ export class Ask {
     readonly take: Taker,
     private readonly onOutcome: (outcome: Outcome) => void,
     private readonly onError: (error: unknown) => void,
+    private readonly onSettled: () => void,
   ) {}
 
   resolve(outcome: Outcome): void {
-    if (this.settle()) this.onOutcome(outcome);
+    if (!this.settle()) return;
+    try {
+      this.onOutcome(outcome);
+    } catch (error) {
+      // Only this one's answer could not be made; others wait behind it.
+      this.onError(error);
+    }
   }
 
   reject(error: unknown): void {
@@ -42,6 +51,7 @@ export class Ask {
     if (this.settled) return false;
     this.settled = true;
     this.unlisten?.();
+    this.onSettled();
     return true;
   }
 }

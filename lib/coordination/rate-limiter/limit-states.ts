@@ -23,4 +23,6 @@ export interface LimitStates {
   read(key: string, signal?: AbortSignal): Promise<RateLimitState | undefined>;
   /** Deletes the state of a key. */
   remove(key: string, signal?: AbortSignal): Promise<unknown>;
+  /** Takes no more, and resolves when what is under way has ended. */
+  close(): Promise<void>;
 }

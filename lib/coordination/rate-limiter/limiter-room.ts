@@ -33,7 +33,7 @@ export class LimiterRoom {
     const { quota, clock, lease, states } = parts;
     const now = (): number => clock.now();
     this.clock = clock;
-    this.decisions = new DecisionQueue(quota, now, states);
+    this.decisions = new DecisionQueue(quota, now, states, parts.timeoutMs);
     if (lease !== undefined)
       this.leases = new LeasedUnits({ ...lease, quota, now, ask: (key, take) => this.ask(key, take, itself) });
   }
@@ -41,6 +41,16 @@ export class LimiterRoom {
   /** A decision needs nothing but the server's: no units are leased, and nothing traces. */
   get isPlain(): boolean {
     return this.leases === undefined && !this.parts.tracer.isActive;
+  }
+
+  get bucket(): string {
+    return this.parts.states.bucket;
+  }
+
+  /** Resolves when what is under way has ended; whoever uses it takes care that nothing else comes. */
+  async close(): Promise<void> {
+    await this.decisions.drain();
+    await this.parts.states.close();
   }
 
   /** There is no connection right now. */

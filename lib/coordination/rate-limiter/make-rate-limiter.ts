@@ -33,7 +33,7 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
   const open = lazily(async () => {
     const clock = await room.clock();
     const states = await openStates(room, resolved, bucket, quota);
-    return new LimiterRoom({
+    const opened = new LimiterRoom({
       connection,
       states,
       clock,
@@ -43,6 +43,7 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
       timeoutMs,
       lease: lease && { ...lease, onLeased: (units) => meter.leased(units) },
     });
+    return room.keep(opened);
   });
   return new RateLimiter({
     name,

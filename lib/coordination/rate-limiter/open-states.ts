@@ -3,13 +3,15 @@ import { ConfigurationError } from '../../common/errors.js';
 import { resolveKvObject, type KvObjectOptions } from '../../store/engine/kv-object.options.js';
 import { provisionBucket } from '../../store/engine/provision-bucket.js';
 import type { CoordinationRoom } from '../coordination-room.js';
-import { sharedAge } from '../shared-age.js';
+import { ageOf, sharedAge } from '../shared-age.js';
 import { KeyStates, RateLimitStates } from './key-states.js';
 import { LaneTurns } from './lane-turns.js';
 import type { LimitStates } from './limit-states.js';
 import type { Quota } from './quota.js';
 import { RateLimitCodec } from './rate-limit-codec.js';
 import type { ResolvedRateLimiter } from './rate-limiter.options.js';
+import { BucketAge } from './shards/bucket-age.js';
+import { checkShards } from './shards/check-shards.js';
 import { SHARD_HISTORY } from './shards/shard-log.js';
 import { ShardedStates } from './shards/sharded-states.js';
 
@@ -37,13 +39,13 @@ export async function openStates(
     timeout: timeoutMs,
     retry: RETRY,
   };
-  if (shards !== undefined) return openShards(room, name, { ...kept, history: SHARD_HISTORY }, shards, quota);
+  if (shards !== undefined) return openShards(room, name, { ...kept, history: SHARD_HISTORY }, shards);
   const { connection, defaults } = room.environment;
   const turns = new LaneTurns(connection, `${defaults.bucketPrefix ?? ''}${bucket}`);
   const onLost = (key: string): void => turns.lost(key);
   const store = await room.openStore(new RateLimitStates(), kept, { codec: new RateLimitCodec(), onLost });
   turns.start();
-  return room.keep(new KeyStates(store, turns));
+  return new KeyStates(store, turns);
 }
 
 async function openShards(
@@ -51,7 +53,6 @@ async function openShards(
   name: string,
   kept: KvObjectOptions,
   shards: number,
-  quota: Quota,
 ): Promise<LimitStates> {
   const { connection, mode, log, meter, defaults } = room.environment;
   const what = `Rate limiter "${name}"`;
@@ -63,16 +64,16 @@ async function openShards(
       `bucket "${bucket}" keeps ${provisioned.history} revisions of a key, and shards need ${SHARD_HISTORY}; set its history to that`,
     ]);
   }
+  await checkShards(connection, what, bucket, shards);
   const clock = await room.clock();
-  const states = new ShardedStates({
+  const age = new BucketAge({ ask: () => ageOf(connection, bucket), now: () => clock.now() }, ttlMs);
+  return new ShardedStates({
     what,
     connection,
     settings,
     provisioned,
     meter: meter.store(bucket),
     shards,
-    overAt: (state) => quota.overAt(state, ttlMs) + EXPIRY_MARGIN_MS,
-    now: () => clock.now(),
+    isOver: (atMs) => age.isOver(atMs),
   });
-  return room.keep(states);
 }

@@ -83,23 +83,6 @@ export class Quota {
     return least;
   }
 
-  /**
-   * From when a state means nothing any more, for this limiter and for instances with other options.
-   *
-   * @param keptMs how long the server keeps states
-   */
-  overAt(state: RateLimitState, keptMs: number): number {
-    const { atMs, limits } = state;
-    if (limits.length !== this.rules.length) return atMs + keptMs;
-    let least = 0;
-    for (let index = 0; index < this.rules.length; index++) {
-      const rule = this.rules[index] as Rule;
-      if (!isUseOf(rule, limits[index])) return atMs + keptMs;
-      least = Math.max(least, rule.algorithm.resetAfter(useOf(state, index), atMs));
-    }
-    return atMs + least;
-  }
-
   /** Counts units of every limit; negative ones are given back. */
   add(state: RateLimitState, now: number, units: number): void {
     const present = this.present(state, now);

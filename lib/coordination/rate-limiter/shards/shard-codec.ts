@@ -13,10 +13,8 @@ export interface ShardCodecParts {
   readonly maxBytes: () => number;
   /** What the process knows of a shard. */
   readonly logOf: (name: string) => ShardLog;
-  /** From when a state means nothing any more to anybody, by the server's clock. */
-  readonly overAt: (state: RateLimitState) => number;
-  /** Milliseconds by the server's clock. */
-  readonly now: () => number;
+  /** Whether a state that was changed then, by the server's clock, means nothing any more to anybody. */
+  readonly isOver: (atMs: number) => boolean;
 }
 
 /** A message that is on its way. */
@@ -52,6 +50,7 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
     writer.begin(next);
     for (const [key, { state }] of draft.changed) writer.key(key, state?.text);
     const over = this.writeSegment(draft, next.number % SEGMENTS);
+    writer.gaps(next.gaps);
     const data = writer.finish();
     const most = maxBytes();
     if (data.byteLength > most) {
@@ -83,18 +82,17 @@ export class ShardCodec implements EntryCodec<ShardDraft> {
   }
 
   put({ changed }: ShardDraft, segment: number, key: string, state: RateLimitState): void {
-    const known = new KnownState(this.states.encodeText(state), this.parts.overAt(state));
+    const known = new KnownState(this.states.encodeText(state), state.atMs);
     changed.set(key, { segment, state: known });
   }
 
   /** Writes what is in a segment and has not changed. @returns the keys that mean nothing any more, which it leaves out. */
   private writeSegment({ log, changed }: ShardDraft, segment: number): string[] {
     const over: string[] = [];
-    const now = this.parts.now();
     for (const [key, known] of log.segment(segment)) {
       if (changed.has(key)) continue;
-      known.overMs ??= this.parts.overAt(this.states.decodeText(known.text));
-      if (known.overMs <= now) over.push(key);
+      known.atMs ??= this.states.decodeText(known.text).atMs;
+      if (this.parts.isOver(known.atMs)) over.push(key);
       else this.writer.key(key, known.text);
     }
     return over;

@@ -1,4 +1,4 @@
-import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { DecodeError } from '../../../common/errors.js';
 
 /**
@@ -15,6 +15,16 @@ export interface ShardCommit {
   /** Number of shards of whoever wrote it. */
   readonly shards: number;
   readonly keys: readonly KeyedState[];
+  /** From `previous` to the message before it, from that to the one before, and so on. */
+  readonly gaps: readonly number[];
+}
+
+/** Revisions of the shard's messages before the one of this commit, the latest first, as far as it knows them. */
+export function revisionsBefore({ previous, gaps }: Pick<ShardCommit, 'previous' | 'gaps'>): number[] {
+  if (previous === 0) return [];
+  const revisions = [previous];
+  for (const gap of gaps) revisions.push((revisions.at(-1) ?? 0) - gap);
+  return revisions;
 }
 
 /** Field numbers of `RateLimitShard`. */
@@ -22,13 +32,10 @@ const PREVIOUS = 1;
 const NUMBER = 2;
 const SHARDS = 3;
 const KEYS = 4;
+const GAPS = 5;
 /** Field numbers of `RateLimitKey`. */
 const KEY = 1;
 const STATE = 2;
-/** Wire types. */
-const VARINT = 0;
-const LENGTH_DELIMITED = 2;
-
 const FIRST_ROOM = 65_536;
 /** Bytes of the longest number. */
 const LONGEST_NUMBER = 8;
@@ -41,7 +48,7 @@ export class ShardCommitWriter {
   private bytes = Buffer.allocUnsafeSlow(FIRST_ROOM);
   private position = 0;
 
-  begin({ previous, number, shards }: Omit<ShardCommit, 'keys'>): void {
+  begin({ previous, number, shards }: Omit<ShardCommit, 'keys' | 'gaps'>): void {
     this.position = 0;
     this.field(PREVIOUS, previous);
     this.field(NUMBER, number);
@@ -64,6 +71,14 @@ export class ShardCommitWriter {
     this.position += this.bytes.write(state, this.position, 'latin1');
   }
 
+  gaps(gaps: readonly number[]): void {
+    if (gaps.length === 0) return;
+    const length = gaps.reduce((sum, gap) => sum + lengthOf(gap), 0);
+    this.reserve(length + 1 + LONGEST_NUMBER);
+    this.open(GAPS, length);
+    for (const gap of gaps) this.varint(gap);
+  }
+
   /** What was written since {@link begin}, in memory of its own. */
   finish(): Uint8Array {
     return Buffer.from(this.bytes.subarray(0, this.position));
@@ -71,12 +86,12 @@ export class ShardCommitWriter {
 
   private field(field: number, value: number): void {
     if (value === 0) return;
-    this.bytes[this.position++] = (field << 3) | VARINT;
+    this.bytes[this.position++] = (field << 3) | WireType.Varint;
     this.varint(value);
   }
 
   private open(field: number, length: number): void {
-    this.bytes[this.position++] = (field << 3) | LENGTH_DELIMITED;
+    this.bytes[this.position++] = (field << 3) | WireType.LengthDelimited;
     this.varint(length);
   }
 
@@ -119,17 +134,28 @@ function readCommit(reader: BinaryReader): ShardCommit {
   let number = 0;
   let shards = 0;
   const keys: KeyedState[] = [];
+  const gaps: number[] = [];
   while (reader.pos < reader.len) {
     const [field, type] = reader.tag();
     if (field === PREVIOUS) previous = Number(reader.uint64());
     else if (field === NUMBER) number = Number(reader.uint64());
     else if (field === SHARDS) shards = reader.uint32();
     else if (field === KEYS) keys.push(readKey(new BinaryReader(reader.bytes())));
+    else if (field === GAPS) gaps.push(...readGaps(reader, type));
     else reader.skip(type, field);
   }
   // Nobody writes that; it is what bytes of something else, or none at all, look like.
   if (shards === 0) throw new Error('The number of shards is missing.');
-  return { previous, number, shards, keys };
+  return { previous, number, shards, keys, gaps };
+}
+
+/** In one piece as everybody writes them, or one by one, as Protobuf allows. */
+function readGaps(reader: BinaryReader, type: WireType): number[] {
+  if (type === WireType.Varint) return [Number(reader.uint64())];
+  const packed = new BinaryReader(reader.bytes());
+  const gaps: number[] = [];
+  while (packed.pos < packed.len) gaps.push(Number(packed.uint64()));
+  return gaps;
 }
 
 function readKey(reader: BinaryReader): KeyedState {

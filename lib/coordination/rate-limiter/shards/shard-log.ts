@@ -1,5 +1,5 @@
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
-import type { ShardCommit } from './shard-commit.js';
+import { revisionsBefore, type ShardCommit } from './shard-commit.js';
 import { keyHash } from './shard-of.js';
 
 /** Segments of a shard, and messages that say all of it: each holds another segment. */
@@ -13,8 +13,8 @@ export class KnownState {
   constructor(
     /** Its bytes, one per character. */
     readonly text: string,
-    /** From when it means nothing any more, by the server's clock; `undefined`: nobody has looked yet. */
-    public overMs: number | undefined,
+    /** When it was changed last, by the server's clock; `undefined`: nobody has looked yet. */
+    public atMs: number | undefined,
   ) {}
 }
 
@@ -38,6 +38,10 @@ export class ShardLog {
   private segments: Segment[] = emptySegments();
   /** Of `entry`; negative when that says nothing of any key. */
   private number = -1;
+  /** Of `entry` and of the messages before it that the next one tells of, the latest first. */
+  private revisions: readonly number[] = [];
+  /** Changes whenever the bucket may have become another. */
+  private era = 0;
 
   constructor(private readonly shards: number) {}
 
@@ -45,10 +49,16 @@ export class ShardLog {
     return this.entry?.revision ?? 0;
   }
 
-  /** How the next message begins. */
+  /** What was asked for in another is not to be relied on. */
+  get epoch(): number {
+    return this.era;
+  }
+
+  /** What the next message says beside its keys. */
   get next(): Omit<ShardCommit, 'keys'> {
-    const { number, shards } = this;
-    return { previous: number < 0 ? 0 : this.revision, number: number + 1, shards };
+    const { number, shards, revisions } = this;
+    const gaps = revisions.slice(1).map((revision, index) => (revisions[index] as number) - revision);
+    return { previous: revisions[0] ?? 0, number: number + 1, shards, gaps };
   }
 
   /** Whether all is known up to a revision, or further. */
@@ -56,9 +66,11 @@ export class ShardLog {
     return this.trusted && this.revision >= revision;
   }
 
-  /** Whether `commit` is what comes next. */
-  isBefore(commit: ShardCommit): boolean {
-    return this.trusted && this.number >= 0 && commit.previous === this.revision && commit.number === this.number + 1;
+  /** How many messages a commit has after `entry`, itself included; `undefined`: it does not come after it. */
+  distanceTo(commit: ShardCommit): number | undefined {
+    const index = revisionsBefore(commit).indexOf(this.revision);
+    const fits = this.trusted && this.number >= 0 && commit.number === this.number + index + 1;
+    return index >= 0 && fits ? index + 1 : undefined;
   }
 
   segment(index: number): Segment {
@@ -77,31 +89,34 @@ export class ShardLog {
     for (const [key, { segment, state }] of changed) put(this.segment(segment), key, state);
     this.entry = entry;
     this.number = number;
+    this.revisions = [entry.revision, ...this.revisions].slice(0, SEGMENTS - 1);
   }
 
-  /** Goes on by a message of whatever process, on the way to `entry`. */
-  apply(entry: StoredEntry, { number, keys }: ShardCommit): void {
-    this.segments[number % SEGMENTS] = new Map();
-    for (const [key, text] of keys) {
-      const state = text === undefined ? undefined : new KnownState(text, undefined);
-      put(this.segment(placeOf(key, this.shards).segment), key, state);
+  /** Goes on by messages of whatever process, the oldest first, up to `entry`, which is of the last one. */
+  apply(entry: StoredEntry, commits: readonly ShardCommit[]): void {
+    for (const { number, keys } of commits) {
+      this.segments[number % SEGMENTS] = new Map();
+      for (const [key, text] of keys) {
+        const state = text === undefined ? undefined : new KnownState(text, undefined);
+        put(this.segment(placeOf(key, this.shards).segment), key, state);
+      }
     }
+    const last = commits.at(-1);
     this.entry = entry;
-    this.number = number;
+    this.number = last?.number ?? -1;
+    this.revisions = last === undefined ? [] : [entry.revision, ...revisionsBefore(last)].slice(0, SEGMENTS - 1);
     this.trusted = true;
   }
 
   /** There is nothing but `entry`, which says nothing of any key. */
   clear(entry: StoredEntry): void {
     this.empty();
-    this.entry = entry;
-    this.trusted = true;
+    this.apply(entry, []);
   }
 
   /** Begins anew, for messages that say all. */
   empty(): void {
     this.segments = emptySegments();
-    this.number = -1;
   }
 
   /**
@@ -111,6 +126,7 @@ export class ShardLog {
   distrust(): void {
     this.believed = false;
     this.trusted = false;
+    this.era += 1;
   }
 }
 

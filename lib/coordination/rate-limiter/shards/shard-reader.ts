@@ -1,12 +1,12 @@
-import { ConfigurationError, DecodeError } from '../../../common/errors.js';
+import { ConnectionError, DecodeError } from '../../../common/errors.js';
 import type { FlowConnection } from '../../../connection/flow-connection.js';
 import type { BucketLayout } from '../../../store/engine/bucket-layout.js';
 import type { BucketReader } from '../../../store/engine/bucket-reader.js';
 import { inTime } from '../../../store/engine/bucket-request.js';
-import type { ReadEntry } from '../../../store/engine/stored-entry.js';
 import { readBySequence } from '../../../stream/stream-reader.js';
-import { decodeShardCommit, type ShardCommit } from './shard-commit.js';
-import { SEGMENTS, type ShardLog } from './shard-log.js';
+import { otherShards } from './check-shards.js';
+import { decodeShardCommit, revisionsBefore, type ShardCommit } from './shard-commit.js';
+import { SEGMENTS, SHARD_HISTORY, type ShardLog } from './shard-log.js';
 
 /** The shards of which limiter are read, and where. */
 export interface ShardReaderParts {
@@ -19,67 +19,66 @@ export interface ShardReaderParts {
   readonly timeoutMs: number;
 }
 
-/** Messages of a shard in their order; behind the first, either what the log has, or nothing that counts. */
-interface Missed {
-  readonly commits: readonly (readonly [revision: number, commit: ShardCommit])[];
-  readonly fromNothing: boolean;
-}
+/** Times that reading a shard begins anew, because the bucket may be another or too much has come meanwhile. */
+const MOST_ROUNDS = 10;
 
-/** Brings what the process knows of a shard up to what the leader has: walks back from the last message to one that is known. */
+/** Brings what the process knows of a shard up to what the leader has, by the last message and all that are missing before it. */
 export class ShardReader {
   constructor(private readonly parts: ShardReaderParts) {}
 
   /**
    * @param name key of the shard in the bucket
-   * @param patienceMs how long a lost connection or a silent server is waited for, at each message: a large shard may take longer,
-   * and reading it ends all the same, whoever gives up meanwhile
+   * @param patienceMs how long a lost connection or a silent server is waited for, at each message
    * @throws ConnectionError without an answer; ConfigurationError when the limiter has another number of shards on the server;
    * DecodeError when a message of the shard is none of ours.
    */
   async catchUp(name: string, log: ShardLog, patienceMs = this.parts.timeoutMs): Promise<void> {
-    // What was read stays good: however fast others write, each round has to read only what has come since.
-    const found = new Map<number, ShardCommit>();
-    for (;;) {
-      const before = log.revision;
-      const last = await this.parts.reader.latest(name, 'leader', patienceMs);
-      // Messages that were there are gone: they have expired, or the bucket was made anew.
-      if (last.revision < before) log.distrust();
-      // While it was asked, others may have gone on further than this answer.
-      if (log.reaches(last.revision)) return;
-      if (last.data === undefined) {
-        log.clear(last);
-        return;
-      }
-      const missed = await this.missed(name, log, { revision: last.revision, data: last.data }, found, patienceMs);
-      if (missed !== undefined && goOn(log, last, missed)) return;
-    }
+    for (let round = 0; round < MOST_ROUNDS; round++) if (await this.round(name, log, patienceMs)) return;
+    throw new ConnectionError(`${this.parts.what}: ${name} changes faster than it can be read.`);
   }
 
-  /** What the log lacks of the messages up to `last`; `undefined` when others have written so much that it is gone. */
-  private async missed(
-    name: string,
-    log: ShardLog,
-    last: { readonly revision: number; readonly data: Uint8Array },
-    found: Map<number, ShardCommit>,
-    patienceMs: number,
-  ): Promise<Missed | undefined> {
-    let revision = last.revision;
-    let commit = this.decode(name, revision, last.data);
-    const commits: [number, ShardCommit][] = [[revision, commit]];
-    for (;;) {
-      found.set(revision, commit);
-      if (log.isBefore(commit)) return { commits, fromNothing: false };
-      if (commit.previous === 0 || commits.length === SEGMENTS) return { commits, fromNothing: true };
-      revision = commit.previous;
-      const earlier = found.get(revision) ?? (await this.read(name, revision, patienceMs));
-      if (earlier === undefined) {
-        // Either it has expired, and with it all that was written before. Or more has come since than the bucket keeps.
-        const now = await this.parts.reader.latest(name, 'leader', patienceMs);
-        return now.revision === last.revision ? { commits, fromNothing: true } : undefined;
-      }
-      commit = earlier;
-      commits.unshift([revision, commit]);
+  /** @returns whether the log has what the leader had when this began. */
+  private async round(name: string, log: ShardLog, patienceMs: number): Promise<boolean> {
+    const asked = { revision: log.revision, epoch: log.epoch };
+    const last = await this.parts.reader.latest(name, 'leader', patienceMs);
+    if (log.epoch !== asked.epoch) return false;
+    // Messages that were there are gone: they have expired, or the bucket was made anew.
+    if (last.revision < asked.revision) log.distrust();
+    // While it was asked, others may have gone on further than this answer.
+    if (log.reaches(last.revision)) return true;
+    if (last.data === undefined) {
+      log.clear(last);
+      return true;
     }
+    const { epoch } = log;
+    const commit = this.decode(name, last.revision, last.data);
+    const distance = log.distanceTo(commit);
+    const missed = revisionsBefore(commit).slice(0, distance === undefined ? SEGMENTS - 1 : distance - 1);
+    const earlier = await this.readAll(name, missed, patienceMs);
+    // What has expired, and all before it, means nothing any more. Unless more has come meanwhile than the bucket keeps.
+    if (earlier.length < missed.length && !(await this.isNear(name, commit, patienceMs))) return false;
+    if (log.epoch !== epoch) return false;
+    if (log.reaches(last.revision)) return true;
+    // What was expected to be known may be something else by now.
+    if (distance !== undefined && log.distanceTo(commit) !== distance) return false;
+    if (distance === undefined || earlier.length < missed.length) log.empty();
+    log.apply(last, [...earlier.reverse(), commit]);
+    return true;
+  }
+
+  /** As many of the messages, the latest first, as there are without a gap; all asked for at the same time. */
+  private async readAll(name: string, revisions: readonly number[], patienceMs: number): Promise<ShardCommit[]> {
+    const commits = await Promise.all(revisions.map((revision) => this.read(name, revision, patienceMs)));
+    const gap = commits.indexOf(undefined);
+    return (gap === -1 ? commits : commits.slice(0, gap)) as ShardCommit[];
+  }
+
+  /** Whether so few messages have come after a commit that the bucket still keeps those before it. */
+  private async isNear(name: string, commit: ShardCommit, patienceMs: number): Promise<boolean> {
+    const { revision, data } = await this.parts.reader.latest(name, 'leader', patienceMs);
+    if (data === undefined) return false;
+    const now = this.decode(name, revision, data);
+    return now.number >= commit.number && now.number - commit.number <= SHARD_HISTORY - SEGMENTS;
   }
 
   private async read(name: string, revision: number, patienceMs: number): Promise<ShardCommit | undefined> {
@@ -103,20 +102,6 @@ export class ShardReader {
       );
     }
     if (commit.shards === shards) return commit;
-    throw new ConfigurationError(what, [
-      `its keys are spread over ${commit.shards} shards in bucket "${layout.bucket}", and the option shards is ${shards}; ` +
-        'give all instances the same number. To change it, stop them all, and delete the bucket',
-    ]);
+    throw otherShards(what, layout.bucket, commit.shards, shards);
   }
-}
-
-/** @returns `false` when what is missed does not go on from where the log is by now. */
-function goOn(log: ShardLog, last: ReadEntry, { commits, fromNothing }: Missed): boolean {
-  // Another reading, or a write of our own, was faster.
-  if (log.reaches(last.revision)) return true;
-  const [first] = commits;
-  if (fromNothing) log.empty();
-  else if (first === undefined || !log.isBefore(first[1])) return false;
-  for (const [, commit] of commits) log.apply(last, commit);
-  return true;
 }

@@ -25,7 +25,7 @@ const HEADER_ROOM_BYTES = 8_192;
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
 /** What the states of a limiter's keys need to be kept in shards. */
-export interface ShardedStatesParts extends Pick<ShardCodecParts, 'overAt' | 'now'> {
+export interface ShardedStatesParts extends Pick<ShardCodecParts, 'isOver'> {
   readonly shards: number;
   /** For errors: `Rate limiter "api"`. */
   readonly what: string;
@@ -51,7 +51,7 @@ export class ShardedStates implements LimitStates {
   private readonly unlisten: () => void;
 
   constructor(private readonly parts: ShardedStatesParts) {
-    const { connection, settings, provisioned, shards, overAt, now, what, meter } = parts;
+    const { connection, settings, provisioned, shards, isOver, what, meter } = parts;
     const { bucket } = settings.bucket;
     const layout = new BucketLayout(bucket);
     this.bucket = bucket;
@@ -59,7 +59,7 @@ export class ShardedStates implements LimitStates {
     this.logs = new Map(this.names.map((name) => [name, new ShardLog(shards)]));
     const logOf = (name: string): ShardLog => this.logOf(name);
     const maxBytes = (): number => (connection.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD) - HEADER_ROOM_BYTES;
-    this.codec = new ShardCodec({ bucket, overAt, now, logOf, maxBytes });
+    this.codec = new ShardCodec({ bucket, isOver, logOf, maxBytes });
     const distrust = (): void => {
       for (const log of this.logs.values()) log.distrust();
     };

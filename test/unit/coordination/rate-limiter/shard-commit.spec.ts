@@ -6,8 +6,6 @@ import { RateLimitStateSchema, type RateLimitState } from '../../../../lib/codec
 import { RateLimitShardSchema, type RateLimitShard } from '../../../../lib/codec/gen/flow/v1/rate_limit_shard_pb.js';
 import { DecodeError } from '../../../../lib/common/errors.js';
 import {
-  asBytes,
-  asText,
   decodeShardCommit,
   ShardCommitWriter,
   type ShardCommit,
@@ -15,6 +13,7 @@ import {
 import { keyHash } from '../../../../lib/coordination/rate-limiter/shards/shard-of.js';
 
 const FIRST_ROOM = 65_536;
+const asText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
 const sequence = fc.oneof(fc.constantFrom(0, 127, 128, 2 ** 32, Number.MAX_SAFE_INTEGER), fc.nat(), fc.maxSafeNat());
 const key = fc.oneof(
@@ -36,16 +35,24 @@ const most = fc.nat({ max: 1_024 }).map((shards) => shards + 1);
 
 /** Messages as Protobuf-ES has them. */
 const shard = fc
-  .record({ previous: sequence, number: sequence, shards: most, keys: fc.array(keyed, { maxLength: 12 }) })
-  .map(({ previous, number, ...rest }): RateLimitShard => {
-    return create(RateLimitShardSchema, { previous: BigInt(previous), number: BigInt(number), ...rest });
+  .record({
+    previous: sequence,
+    number: sequence,
+    shards: most,
+    keys: fc.array(keyed, { maxLength: 12 }),
+    gaps: fc.array(sequence, { maxLength: 31 }),
+  })
+  .map(({ previous, number, gaps, ...rest }): RateLimitShard => {
+    const numbers = { previous: BigInt(previous), number: BigInt(number), gaps: gaps.map(BigInt) };
+    return create(RateLimitShardSchema, { ...numbers, ...rest });
   });
 
 const writer = new ShardCommitWriter();
 
-function written({ previous, number, shards, keys }: RateLimitShard): Uint8Array {
+function written({ previous, number, shards, keys, gaps }: RateLimitShard): Uint8Array {
   writer.begin({ previous: Number(previous), number: Number(number), shards });
   for (const { key: name, state: of } of keys) writer.key(name, textOf(of));
+  writer.gaps(gaps.map(Number));
   return writer.finish();
 }
 
@@ -53,9 +60,9 @@ function textOf(of: RateLimitState | undefined): string | undefined {
   return of && asText(toBinary(RateLimitStateSchema, of));
 }
 
-function commitOf({ previous, number, shards, keys }: RateLimitShard): ShardCommit {
+function commitOf({ previous, number, shards, keys, gaps }: RateLimitShard): ShardCommit {
   const said = keys.map(({ key: name, state: of }) => [name, textOf(of)] as const);
-  return { previous: Number(previous), number: Number(number), shards, keys: said };
+  return { previous: Number(previous), number: Number(number), shards, keys: said, gaps: gaps.map(Number) };
 }
 
 /** Equal bytes; one by one, tens of thousands would take long to compare. */
@@ -117,14 +124,14 @@ describe('a commit to a shard', () => {
 
   it('is read with what a newer version says in it', () => {
     const field = fc.oneof(
-      fc.record({ no: fc.integer({ min: 5, max: 5_000 }), wireType: fc.constant(WireType.Varint) }).map((head) => {
+      fc.record({ no: fc.integer({ min: 6, max: 5_000 }), wireType: fc.constant(WireType.Varint) }).map((head) => {
         return { ...head, data: new Uint8Array([0x96, 0x01]) };
       }),
-      fc.record({ no: fc.integer({ min: 5, max: 5_000 }), wireType: fc.constant(WireType.Bit64) }).map((head) => {
+      fc.record({ no: fc.integer({ min: 6, max: 5_000 }), wireType: fc.constant(WireType.Bit64) }).map((head) => {
         return { ...head, data: new Uint8Array(8) };
       }),
       fc
-        .record({ no: fc.integer({ min: 5, max: 5_000 }), wireType: fc.constant(WireType.LengthDelimited) })
+        .record({ no: fc.integer({ min: 6, max: 5_000 }), wireType: fc.constant(WireType.LengthDelimited) })
         .map((head) => {
           return { ...head, data: new Uint8Array([3, 1, 2, 3]) };
         }),
@@ -149,7 +156,7 @@ describe('a commit to a shard', () => {
       create(RateLimitShardSchema, { shards: 4, keys: [{ key: 'a', state: newer }] }),
     );
     const [[, text] = []] = decodeShardCommit(data).keys;
-    expectSame(asBytes(text ?? ''), toBinary(RateLimitStateSchema, newer));
+    expectSame(Buffer.from(text ?? '', 'latin1'), toBinary(RateLimitStateSchema, newer));
   });
 });
 
@@ -183,16 +190,6 @@ describe('bytes that are no commit to a shard', () => {
         }
       }),
       { numRuns: 3_000 },
-    );
-  });
-});
-
-describe('bytes as text', () => {
-  it('come back as they were', () => {
-    fc.assert(
-      fc.property(fc.uint8Array(), (bytes) => {
-        expectSame(asBytes(asText(bytes)), bytes);
-      }),
     );
   });
 });

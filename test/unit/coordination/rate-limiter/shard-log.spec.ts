@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeShardCommit, ShardCommitWriter } from '../../../../lib/coordination/rate-limiter/shards/shard-commit.js';
 import {
+  decodeShardCommit,
+  revisionsBefore,
+  ShardCommitWriter,
+} from '../../../../lib/coordination/rate-limiter/shards/shard-commit.js';
+import {
+  KnownState,
   placeOf,
   SEGMENTS,
   ShardDraft,
@@ -25,32 +30,36 @@ interface Stored {
   readonly data: Uint8Array;
 }
 
+const known = (text: string | undefined) => (text === undefined ? undefined : new KnownState(text, undefined));
 const entryAt = (revision: number): StoredEntry => ({ ...ABSENT, revision });
 
 /** Writes a step as a process does that knows `log`, which goes on by it. */
 function commit(log: ShardLog, { changes, over }: Step, revision: number): Stored {
   const { next } = log;
   const changed = new Map<string, ChangedKey>();
-  for (const [key, state] of changes) changed.set(key, { segment: placeOf(key, SHARDS).segment, state });
+  for (const [key, state] of changes) changed.set(key, { segment: placeOf(key, SHARDS).segment, state: known(state) });
   const gone: string[] = [];
   writer.begin(next);
-  for (const [key, { state }] of changed) writer.key(key, state);
-  for (const [key, state] of log.segment(next.number % SEGMENTS)) {
+  for (const [key, { state }] of changed) writer.key(key, state?.text);
+  for (const [key, { text }] of log.segment(next.number % SEGMENTS)) {
     if (changed.has(key)) continue;
     if (over.includes(key)) gone.push(key);
-    else writer.key(key, state);
+    else writer.key(key, text);
   }
+  writer.gaps(next.gaps);
   const data = writer.finish();
   log.goOn(entryAt(revision), next.number, changed, gone);
   return { entry: entryAt(revision), data };
 }
 
+const messagesOf = (stored: readonly Stored[]) => stored.map(({ data }) => decodeShardCommit(data));
+
 function statesOf(log: ShardLog): Map<string, string> {
   const states = new Map<string, string>();
   for (let index = 0; index < SEGMENTS; index++)
-    for (const [key, state] of log.segment(index)) {
+    for (const [key, { text }] of log.segment(index)) {
       expect(placeOf(key, SHARDS).segment).toBe(index);
-      states.set(key, state);
+      states.set(key, text);
     }
   return states;
 }
@@ -75,9 +84,12 @@ const steps = fc.array(step, { minLength: 1, maxLength: 3 * SEGMENTS, size: 'max
 describe('what is known of a shard', () => {
   it('is the same for who writes, who reads along, and who reads the last messages only', () => {
     fc.assert(
-      fc.property(steps, fc.nat(20), (all, gap) => {
+      fc.property(steps, fc.nat(20), fc.nat(40), (all, gap, pause) => {
         const writing = new ShardLog(SHARDS);
         const reading = new ShardLog(SHARDS);
+        const occasional = new ShardLog(SHARDS);
+        let read = -1;
+        const before: number[] = [];
         const model = new Map<string, string>();
         const stored: Stored[] = [];
         for (const [index, one] of all.entries()) {
@@ -92,11 +104,23 @@ describe('what is known of a shard', () => {
           }
           const message = decodeShardCommit(sent.data);
           expect(message).toMatchObject({ number: index, previous: stored[index - 1]?.entry.revision ?? 0 });
-          expect(reading.isBefore(message)).toBe(index > 0);
-          reading.apply(sent.entry, message);
+          expect(reading.distanceTo(message)).toBe(index > 0 ? 1 : undefined);
+          expect(revisionsBefore(message)).toEqual(before.slice(0, SEGMENTS - 1));
+          before.unshift(sent.entry.revision);
+          if (index % (pause + 1) === 0) {
+            // Whoever reads now and then knows how much it has missed, unless that is too much.
+            const missed = index - read;
+            const distance = read < 0 || missed >= SEGMENTS ? undefined : missed;
+            expect(occasional.distanceTo(message)).toBe(distance);
+            if (distance === undefined) occasional.empty();
+            occasional.apply(sent.entry, messagesOf(stored.slice(distance === undefined ? -SEGMENTS : -distance)));
+            expect(statesOf(occasional)).toEqual(model);
+            read = index;
+          }
+          reading.apply(sent.entry, [message]);
         }
         const late = new ShardLog(SHARDS);
-        for (const { entry, data } of stored.slice(-SEGMENTS)) late.apply(entry, decodeShardCommit(data));
+        late.apply((stored.at(-1) as Stored).entry, messagesOf(stored.slice(-SEGMENTS)));
         expect(statesOf(writing)).toEqual(model);
         expect(statesOf(reading)).toEqual(model);
         expect(statesOf(late)).toEqual(model);
@@ -114,42 +138,49 @@ describe('what is known of a shard', () => {
     });
     const after = (count: number): number => {
       const log = new ShardLog(SHARDS);
-      for (const { entry, data } of stored.slice(-count)) log.apply(entry, decodeShardCommit(data));
+      log.apply((stored.at(-1) as Stored).entry, messagesOf(stored.slice(-count)));
       return statesOf(log).size;
     };
     expect([after(SEGMENTS - 1) < 500, after(SEGMENTS)]).toEqual([true, 500]);
   });
 
-  it('is nothing at first, and when it is forgotten', () => {
+  it('is nothing at first, and not relied on when it is distrusted', () => {
     const log = new ShardLog(SHARDS);
-    const nothing = { previous: 0, number: 0, shards: SHARDS };
+    const nothing = { previous: 0, number: 0, shards: SHARDS, gaps: [] };
     expect([log.revision, log.next]).toEqual([0, nothing]);
-    commit(log, { changes: [['key', 'state']], over: [] }, 7);
-    expect([log.revision, log.next]).toEqual([7, { previous: 7, number: 1, shards: SHARDS }]);
+    const { entry, data } = commit(new ShardLog(SHARDS), { changes: [['key', 'state']], over: [] }, 7);
+    log.apply(entry, [decodeShardCommit(data)]);
+    expect([log.revision, log.next, log.reaches(7)]).toEqual([
+      7,
+      { previous: 7, number: 1, shards: SHARDS, gaps: [] },
+      true,
+    ]);
     log.believed = true;
-    log.forget();
-    expect([log.revision, log.next, log.believed, statesOf(log).size]).toEqual([0, nothing, false, 0]);
+    const { epoch } = log;
+    log.distrust();
+    expect([log.believed, log.reaches(7), log.epoch === epoch]).toEqual([false, false, false]);
+    // For whoever goes by it right now.
+    expect(statesOf(log).size).toBe(1);
+    expect(log.distanceTo({ previous: 7, number: 1, shards: SHARDS, keys: [], gaps: [] })).toBeUndefined();
   });
 
   it('begins anew behind an entry that says nothing of any key', () => {
     const log = new ShardLog(SHARDS);
     commit(log, { changes: [['key', 'state']], over: [] }, 7);
     log.clear(entryAt(9));
-    expect([log.revision, log.next, statesOf(log).size]).toEqual([9, { previous: 0, number: 0, shards: SHARDS }, 0]);
-    expect(log.isBefore({ previous: 9, number: 0, shards: SHARDS, keys: [] })).toBe(false);
+    const next = { previous: 0, number: 0, shards: SHARDS, gaps: [] };
+    expect([log.revision, log.next, statesOf(log).size]).toEqual([9, next, 0]);
+    expect(log.distanceTo({ previous: 9, number: 0, shards: SHARDS, keys: [], gaps: [] })).toBeUndefined();
   });
 
-  it('goes on only by what comes next', () => {
+  it('goes on only by what comes after it', () => {
     const log = new ShardLog(SHARDS);
-    commit(log, { changes: [], over: [] }, 7);
-    const of = (previous: number, number: number) => ({ previous, number, shards: SHARDS, keys: [] });
-    expect([of(7, 1), of(7, 0), of(7, 2), of(6, 1), of(0, 1)].map((next) => log.isBefore(next))).toEqual([
-      true,
-      false,
-      false,
-      false,
-      false,
-    ]);
+    const { entry, data } = commit(new ShardLog(SHARDS), { changes: [], over: [] }, 7);
+    log.apply(entry, [decodeShardCommit(data)]);
+    const of = (previous: number, number: number, gaps: number[] = []) =>
+      log.distanceTo({ previous, number, shards: SHARDS, keys: [], gaps });
+    expect([of(7, 1), of(9, 2, [2]), of(12, 3, [3, 2])]).toEqual([1, 2, 3]);
+    expect([of(7, 0), of(7, 2), of(6, 1), of(0, 1), of(9, 2, [3]), of(9, 1, [2])]).toEqual(Array(6).fill(undefined));
   });
 });
 
@@ -159,11 +190,12 @@ describe('a draft', () => {
     const { segment } = placeOf('key', SHARDS);
     commit(log, { changes: [['key', 'stored']], over: [] }, 1);
     const draft = new ShardDraft(log);
-    expect(draft.get(segment, 'key')).toBe('stored');
-    draft.changed.set('key', { segment, state: 'changed' });
-    expect([draft.get(segment, 'key'), log.segment(segment).get('key')]).toEqual(['changed', 'stored']);
+    const both = () => [draft.get(segment, 'key')?.text, log.segment(segment).get('key')?.text];
+    expect(both()).toEqual(['stored', 'stored']);
+    draft.changed.set('key', { segment, state: known('changed') });
+    expect(both()).toEqual(['changed', 'stored']);
     draft.changed.set('key', { segment, state: undefined });
-    expect([draft.get(segment, 'key'), log.segment(segment).get('key')]).toEqual([undefined, 'stored']);
+    expect(both()).toEqual([undefined, 'stored']);
   });
 });
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flow/v1/rate_limit_shard.proto.
  */
 export const file_flow_v1_rate_limit_shard: GenFile = /*@__PURE__*/
-  fileDesc("Ch5mbG93L3YxL3JhdGVfbGltaXRfc2hhcmQucHJvdG8SB2Zsb3cudjEiZwoOUmF0ZUxpbWl0U2hhcmQSEAoIcHJldmlvdXMYASABKAQSDgoGbnVtYmVyGAIgASgEEg4KBnNoYXJkcxgDIAEoDRIjCgRrZXlzGAQgAygLMhUuZmxvdy52MS5SYXRlTGltaXRLZXkiQwoMUmF0ZUxpbWl0S2V5EgsKA2tleRgBIAEoCRImCgVzdGF0ZRgCIAEoCzIXLmZsb3cudjEuUmF0ZUxpbWl0U3RhdGViBnByb3RvMw", [file_flow_v1_rate_limit]);
+  fileDesc("Ch5mbG93L3YxL3JhdGVfbGltaXRfc2hhcmQucHJvdG8SB2Zsb3cudjEidQoOUmF0ZUxpbWl0U2hhcmQSEAoIcHJldmlvdXMYASABKAQSDgoGbnVtYmVyGAIgASgEEg4KBnNoYXJkcxgDIAEoDRIjCgRrZXlzGAQgAygLMhUuZmxvdy52MS5SYXRlTGltaXRLZXkSDAoEZ2FwcxgFIAMoBCJDCgxSYXRlTGltaXRLZXkSCwoDa2V5GAEgASgJEiYKBXN0YXRlGAIgASgLMhcuZmxvdy52MS5SYXRlTGltaXRTdGF0ZWIGcHJvdG8z", [file_flow_v1_rate_limit]);
 
 /**
  * One commit to a shard of a rate limiter. The keys of a shard are spread over 32 segments. Message `number` holds all keys of
@@ -47,6 +47,14 @@ export type RateLimitShard = Message<"flow.v1.RateLimitShard"> & {
    * @generated from field: repeated flow.v1.RateLimitKey keys = 4;
    */
   keys: RateLimitKey[];
+
+  /**
+   * How many revisions lie between `previous` and the message before it, between that and the one before, and so on: of the 31 messages
+   * before this one as far as there are any, for readers to ask for all of them at the same time.
+   *
+   * @generated from field: repeated uint64 gaps = 5;
+   */
+  gaps: bigint[];
 };
 
 /**
