@@ -14,7 +14,9 @@ export async function openLimiter(
   url: string,
   options: RateLimiterOptions,
   log: Log = silentLog,
-): Promise<{ limiter: RateLimiter; connection: FlowConnection; clock: ServerClock } & AsyncDisposable> {
+): Promise<
+  { limiter: RateLimiter; room: CoordinationRoom; connection: FlowConnection; clock: ServerClock } & AsyncDisposable
+> {
   const connection = await FlowConnection.connect({ servers: url, reconnectWait: '50ms' }, silentLog);
   const room = new CoordinationRoom({
     connection,
@@ -28,6 +30,7 @@ export async function openLimiter(
   await limiter.ready();
   return {
     limiter,
+    room,
     connection,
     clock: await room.clock(),
     async [Symbol.asyncDispose]() {

@@ -138,18 +138,57 @@ describe('a limiter with shards', () => {
   });
 });
 
+describe('decisions of a shard', () => {
+  it('are spread over several messages where one does not hold them', async () => {
+    const name = fresh();
+    await using one = await openLimiter(at.url, { name, ...HOUR, shards: 1 });
+    const long = keys(4_000, 'x'.repeat(240));
+    const decisions = await Promise.all(long.map((key) => one.limiter.consume(key)));
+    expect(decisions.every(({ allowed, remaining }) => allowed && remaining === 9)).toBe(true);
+    await using other = await openLimiter(at.url, { name, ...HOUR, shards: 1 });
+    for (const key of [long[0], long[3_999]]) expect((await other.limiter.peek(key as string)).remaining).toBe(9);
+  });
+
+  it('are made before the application has stopped, also those that wait for others', async () => {
+    const one = await openLimiter(at.url, { name: fresh(), ...HOUR, shards: 1 });
+    const asked = Promise.all(keys(10_000).map((key) => one.limiter.consume(key)));
+    await one.room.close();
+    expect((await asked).every(({ allowed }) => allowed)).toBe(true);
+    await one[Symbol.asyncDispose]();
+  });
+
+  it('count with those of instances with a longer window, which they do not understand', async () => {
+    const name = fresh();
+    const common = { name, algorithm: 'fixed-window', shards: 1 } as const;
+    await using old = await openLimiter(at.url, { ...common, limit: 1_000, window: 100 });
+    await using newer = await openLimiter(at.url, { ...common, limit: 1, window: '1h' });
+    expect((await newer.limiter.consume('victim')).allowed).toBe(true);
+    // Longer than the bucket kept anything when the old one came.
+    const { config } = await at.streams.manager.streams.info(`KV_flow_shard_${name}`);
+    expect(config.max_age / 1_000_000).toBeGreaterThan(3_600_000);
+    const begun = performance.now();
+    await until(() => performance.now() - begun > 5_300, { what: 'its own states are over', timeoutMs: 10_000 });
+    for (let message = 0; message < 70; message++) await old.limiter.consume('own');
+    expect((await newer.limiter.peek('victim')).allowed).toBe(false);
+  });
+});
+
 describe('what does not fit', () => {
   it('is another number of shards', async () => {
     const name = fresh();
+    const other = { name, ...HOUR, shards: 3 } as const;
+    const says = /over 1 shards in bucket .*the option shards is 3/;
     await using one = await openLimiter(at.url, { name, ...HOUR, shards: 1 });
+    // It has come before there was anything to compare with.
+    await using early = await openLimiter(at.url, other);
     await one.limiter.consume('key');
-    await using other = await openLimiter(at.url, { name, ...HOUR, shards: 3 });
-    const asked = Promise.allSettled(keys(20).map((key) => other.limiter.consume(key)));
-    const refused = (await asked).filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    await expect(openLimiter(at.url, other)).rejects.toThrow(says);
+    const asked = await Promise.allSettled(keys(20).map((key) => early.limiter.consume(key)));
+    const refused = asked.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
     expect(refused.length).toBeGreaterThan(0);
     for (const { reason } of refused) {
       expect(reason).toBeInstanceOf(ConfigurationError);
-      expect(String(reason)).toMatch(/over 1 shards in bucket .*the option shards is 3/);
+      expect(String(reason)).toMatch(says);
     }
   });
 

@@ -12,7 +12,8 @@ export async function checkShards(
   shards: number,
 ): Promise<void> {
   const { stream } = new BucketLayout(bucket);
-  const message = await readBySequence(connection, stream, await lastSequence(connection, stream));
+  const last = await lastSequence(connection, stream);
+  const message = last === 0 ? undefined : await readBySequence(connection, stream, last);
   const commit = message === undefined ? undefined : commitOf(message.data);
   if (commit !== undefined && commit.shards !== shards) throw otherShards(what, bucket, commit.shards, shards);
 }
