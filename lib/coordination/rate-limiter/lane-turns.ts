@@ -7,6 +7,10 @@ import { Contention } from '../../store/engine/contention.js';
 
 /** How often a process says at most that it loses in a lane: others make room for longer than that. */
 const TELL_MS = 250;
+/** Longest time to step back for: somebody else has to read and write in it. */
+const LONGEST_ROOM_MS = 50;
+/** How long after a write nobody else can have written, most likely. */
+const SOON_MS = 1;
 /** Lanes in which turns are taken, at most. */
 const MOST_LANES = 1_000;
 
@@ -15,7 +19,20 @@ class Turn {
   readonly contention = new Contention();
   /** By the performance clock. */
   notBefore = 0;
+  /** When this process was told of its last write. */
+  wroteAt = -Infinity;
   toldAt = -Infinity;
+  /** The shortest time that a write took lately. */
+  private fastestMs = Infinity;
+
+  /** A write that began then has ended. */
+  wrote(startedAt: number): void {
+    const now = performance.now();
+    this.wroteAt = now;
+    // Those with conflicts take longer; it grows slowly, for servers that have become slow.
+    this.fastestMs = Math.min(now - startedAt, 1.1 * this.fastestMs);
+    this.notBefore = now + Math.random() * Math.min(LONGEST_ROOM_MS, 2 + 2 * this.fastestMs);
+  }
 }
 
 /**
@@ -51,6 +68,12 @@ export class LaneTurns {
     return turn === undefined ? change() : this.takeTurn(lane, turn, change);
   }
 
+  /** Whether others have most likely written in a lane since this process has. */
+  isOthers(lane: string): boolean {
+    const turn = this.turns.size === 0 ? undefined : this.turns.get(lane);
+    return turn !== undefined && turn.contention.isThere && performance.now() > turn.wroteAt + SOON_MS;
+  }
+
   /** Another process came first. */
   lost(lane: string): void {
     const turn = this.turnOf(lane);
@@ -71,8 +94,7 @@ export class LaneTurns {
     if (waitMs > 0) await delay(waitMs);
     const startedAt = performance.now();
     const changed = await change();
-    contention.wrote(startedAt);
-    if (contention.isThere) turn.notBefore = performance.now() + contention.roomMs();
+    if (contention.isThere) turn.wrote(startedAt);
     else if (this.turns.get(lane) === turn) this.turns.delete(lane);
     return changed;
   }

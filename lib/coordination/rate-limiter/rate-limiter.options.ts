@@ -75,12 +75,13 @@ export interface RateLimiterSettings {
   /** Time after which the server counts as not answering. @default '2s' */
   readonly timeout?: Duration;
   /**
-   * Keeps the states of the keys in so many shards, from 1 to 1,024, instead of one by one: what is decided at the same time about
-   * keys of one shard is stored by one message. For limiters of many decisions per second about some 1,000 to 100,000 keys. Each
-   * message also holds a 32nd of its shard's keys, about 60 bytes each, that have used something lately; every process keeps all of
-   * those of the shards that it uses in memory. So take few shards for many decisions per message, and enough for a shard to have
-   * some thousand keys: 8 suit most. All instances have to give the same number. Limits begin anew when it is introduced, left
-   * out or changed.
+   * Keeps the states of the keys in so many shards, from 1 to 1,024, instead of one by one: what a process decides at the same time
+   * about keys of one shard is stored by one message. For one or a few processes with many decisions per second each, about some
+   * 1,000 to 100,000 keys; processes that write a shard at the same time come into each other's way. Each message also
+   * holds a 32nd of its shard's keys, about 60 bytes each or more, and every process keeps all of those of the shards that it uses in
+   * memory, until twice the longest window after their last use. 8 suit most: few shards make for many decisions per message,
+   * and a shard should have no more than some thousand keys. All instances have to give the same number. Limits begin anew when
+   * it is introduced, left out or changed.
    * @default each key by itself
    */
   readonly shards?: number;

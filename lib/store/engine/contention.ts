@@ -33,11 +33,6 @@ export class Contention {
    * about as long as another process needs to read and write; its own callers' operations gather meanwhile.
    */
   async yield(): Promise<void> {
-    await delay(this.roomMs());
-  }
-
-  /** A random time to step back for, in milliseconds. */
-  roomMs(): number {
-    return Math.random() * Math.min(50, 2 + 2 * this.lastWriteMs);
+    await delay(Math.random() * Math.min(50, 2 + 2 * this.lastWriteMs));
   }
 }

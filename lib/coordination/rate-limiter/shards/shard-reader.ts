@@ -1,3 +1,4 @@
+import type { StoredMsg } from '@nats-io/jetstream';
 import { ConnectionError, DecodeError } from '../../../common/errors.js';
 import type { FlowConnection } from '../../../connection/flow-connection.js';
 import type { BucketLayout } from '../../../store/engine/bucket-layout.js';
@@ -13,6 +14,8 @@ export interface ShardReaderParts {
   readonly connection: FlowConnection;
   readonly layout: BucketLayout;
   readonly reader: Pick<BucketReader, 'latest'>;
+  /** Whether the bucket lets replicas answer. */
+  readonly allowsDirect: boolean;
   /** For errors: `Rate limiter "api"`. */
   readonly what: string;
   readonly shards: number;
@@ -82,11 +85,26 @@ export class ShardReader {
   }
 
   private async read(name: string, revision: number, patienceMs: number): Promise<ShardCommit | undefined> {
-    const { connection, layout } = this.parts;
+    const { connection, layout, allowsDirect } = this.parts;
     const what = `read revision ${revision} of "${name}" in bucket "${layout.bucket}"`;
-    const message = await inTime(connection, what, patienceMs, readBySequence(connection, layout.stream, revision));
+    // What a revision says never changes, so any replica may tell it, in less time than the leader; if it has it.
+    const told = allowsDirect ? await this.readDirect(revision) : undefined;
+    const message =
+      told ?? (await inTime(connection, what, patienceMs, readBySequence(connection, layout.stream, revision)));
     if (message?.subject !== layout.subject(name)) return undefined;
     return this.decode(name, revision, message.data);
+  }
+
+  /** `undefined` for whatever reason: the leader is asked then. */
+  private async readDirect(revision: number): Promise<Pick<StoredMsg, 'subject' | 'data'> | undefined> {
+    const { manager, status } = this.parts.connection;
+    if (status !== 'connected') return undefined;
+    try {
+      return (await manager.direct.getMessage(this.parts.layout.stream, { seq: revision })) ?? undefined;
+    } catch {
+      // No replica has it, or none answers: the leader says which.
+      return undefined;
+    }
   }
 
   private decode(name: string, revision: number, data: Uint8Array): ShardCommit {

@@ -64,7 +64,16 @@ export class ShardedStates implements LimitStates {
       for (const log of this.logs.values()) log.distrust();
     };
     const reader = new BucketReader(connection, layout, provisioned.allowsDirect, distrust);
-    this.reader = new ShardReader({ connection, layout, reader, what, shards, timeoutMs: settings.queue.timeoutMs });
+    const { allowsDirect } = provisioned;
+    this.reader = new ShardReader({
+      connection,
+      layout,
+      reader,
+      allowsDirect,
+      what,
+      shards,
+      timeoutMs: settings.queue.timeoutMs,
+    });
     this.turns = new LaneTurns(connection, bucket);
     this.turns.start();
     const { history, shortestLifeMs } = provisioned;
@@ -160,7 +169,8 @@ export class ShardedStates implements LimitStates {
 
   private recall(name: string): { readonly entry: StoredEntry; readonly kind: 'remembered' } | undefined {
     const { entry, believed } = this.logOf(name);
-    return entry === undefined || !believed ? undefined : { entry, kind: 'remembered' };
+    // Where others write as well, what is known is out of date nearly always, and a write by it costs more than a look.
+    return entry === undefined || !believed || this.turns.isOthers(name) ? undefined : { entry, kind: 'remembered' };
   }
 
   private remember(name: string, entry: StoredEntry): void {
