@@ -64,30 +64,6 @@ describe('a limiter with shards', () => {
     expect((await other.limiter.consume('key-1')).allowed).toBe(false);
   });
 
-  it('becomes usable, and counts right, while others write its only shard as fast as they can', async () => {
-    const options = { name: fresh(), limit: 1_000_000, window: '1h', algorithm: 'fixed-window', shards: 1 } as const;
-    await using one = await openLimiter(at.url, options);
-    await using two = await openLimiter(at.url, options);
-    let [busy, used] = [true, 0];
-    const write = async ({ limiter }: typeof one, own: string): Promise<void> => {
-      for (let index = 0; busy; index++) {
-        if ((await limiter.consume(index % 2 === 0 ? 'shared' : `${own}-${index % 40}`)).allowed && index % 2 === 0)
-          used++;
-      }
-    };
-    const writing = Promise.all([write(one, 'a'), write(one, 'b'), write(two, 'c'), write(two, 'd')]);
-    await until(() => used > 100, { what: 'others write' });
-    await using late = await openLimiter(at.url, options);
-    for (let index = 0; index < 20; index++) {
-      expect((await late.limiter.consume('shared')).allowed).toBe(true);
-      used++;
-    }
-    busy = false;
-    await writing;
-    for (const { limiter } of [one, two, late])
-      expect((await limiter.peek('shared')).remaining).toBe(options.limit - used);
-  });
-
   it('lets keys that mean nothing any more go, from the messages and from what is expired', async () => {
     const name = fresh();
     await using one = await openLimiter(at.url, { name, limit: 5, window: 50, algorithm: 'fixed-window', shards: 1 });
@@ -137,6 +113,33 @@ describe('a limiter with shards', () => {
     expect((await one.limiter.peek('key')).remaining).toBe(9);
   });
 });
+
+it.each([{}, { shards: 1 }])(
+  'a limiter becomes usable, and counts right, while others write as fast as they can: %o',
+  async (layout) => {
+    const options = { name: fresh(), limit: 1_000_000, window: '1h', algorithm: 'fixed-window', ...layout } as const;
+    await using one = await openLimiter(at.url, options);
+    await using two = await openLimiter(at.url, options);
+    let [busy, used] = [true, 0];
+    const write = async ({ limiter }: typeof one, own: string): Promise<void> => {
+      for (let index = 0; busy; index++) {
+        if ((await limiter.consume(index % 2 === 0 ? 'shared' : `${own}-${index % 40}`)).allowed && index % 2 === 0)
+          used++;
+      }
+    };
+    const writing = Promise.all([write(one, 'a'), write(one, 'b'), write(two, 'c'), write(two, 'd')]);
+    await until(() => used > 100, { what: 'others write' });
+    await using late = await openLimiter(at.url, options);
+    for (let index = 0; index < 20; index++) {
+      expect((await late.limiter.consume('shared')).allowed).toBe(true);
+      used++;
+    }
+    busy = false;
+    await writing;
+    for (const { limiter } of [one, two, late])
+      expect((await limiter.peek('shared')).remaining).toBe(options.limit - used);
+  },
+);
 
 describe('decisions of a shard', () => {
   it('are spread over several messages where one does not hold them', async () => {
