@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Subscription } from '@nats-io/transport-node';
 import { LRUCache } from 'lru-cache';
 import { contendedSubject } from '../../common/names.js';
 import type { FlowConnection } from '../../connection/flow-connection.js';
@@ -43,7 +42,7 @@ class Turn {
 export class LaneTurns {
   private readonly turns = new LRUCache<string, Turn>({ max: MOST_LANES });
   private readonly subject: string;
-  private subscription: Subscription | undefined;
+  private subscription: ReturnType<FlowConnection['nats']['subscribe']> | undefined;
 
   constructor(
     private readonly connection: Pick<FlowConnection, 'nats' | 'status'>,

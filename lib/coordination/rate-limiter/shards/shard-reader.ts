@@ -1,10 +1,9 @@
-import type { StoredMsg } from '@nats-io/jetstream';
 import { ConnectionError, DecodeError } from '../../../common/errors.js';
 import type { FlowConnection } from '../../../connection/flow-connection.js';
 import type { BucketLayout } from '../../../store/engine/bucket-layout.js';
 import type { BucketReader } from '../../../store/engine/bucket-reader.js';
 import { inTime } from '../../../store/engine/bucket-request.js';
-import { readBySequence } from '../../../stream/stream-reader.js';
+import { readBySequence, type StoredMessage } from '../../../stream/stream-reader.js';
 import { otherShards } from './check-shards.js';
 import { decodeShardCommit, revisionsBefore, type ShardCommit } from './shard-commit.js';
 import { SEGMENTS, SHARD_HISTORY, type ShardLog } from './shard-log.js';
@@ -96,7 +95,7 @@ export class ShardReader {
   }
 
   /** `undefined` for whatever reason: the leader is asked then. */
-  private async readDirect(revision: number): Promise<Pick<StoredMsg, 'subject' | 'data'> | undefined> {
+  private async readDirect(revision: number): Promise<Pick<StoredMessage, 'subject' | 'data'> | undefined> {
     const { manager, status } = this.parts.connection;
     if (status !== 'connected') return undefined;
     try {
