@@ -10,6 +10,9 @@ import { CALLERS, limiterContenders, type LimiterContender } from './limiter-con
 /** A look at the clock and a turn of the event loop cost several times what a leased decision does. */
 const CALLS_PER_LOOK = 64;
 
+/** Before each measurement, the same without measuring: units that were leased before the others had their turns are over by then. */
+const LEAD_IN_SECONDS = 2;
+
 async function measure({ decide, keyOf }: LimiterContender, seconds: number): Promise<Measured> {
   const used = process.cpuUsage();
   const started = performance.now();
@@ -36,4 +39,7 @@ const contender = await limiterContenders[name]?.({ natsUrl, redisPort: Number(r
 if (contender === undefined) throw new Error(`there is no contender "${name}"`);
 const requests = on(process, 'message') as AsyncIterable<[MeasureRequest]>;
 process.send?.('ready');
-for await (const [{ seconds }] of requests) process.send?.(await measure(contender, seconds));
+for await (const [{ seconds }] of requests) {
+  await measure(contender, LEAD_IN_SECONDS);
+  process.send?.(await measure(contender, seconds));
+}
