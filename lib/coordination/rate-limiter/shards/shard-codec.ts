@@ -3,8 +3,9 @@ import { EncodeError } from '../../../common/errors.js';
 import type { EntryCodec } from '../../../store/engine/entry-codec.js';
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
 import { RateLimitCodec } from '../rate-limit-codec.js';
+import { SEGMENTS } from './key-place.js';
 import { ShardCommitWriter } from './shard-commit.js';
-import { KnownState, SEGMENTS, ShardDraft, type ShardLog } from './shard-log.js';
+import { KnownState, ShardDraft, type ShardLog } from './shard-log.js';
 
 /** What the codec needs of its limiter. */
 export interface ShardCodecParts {

@@ -1,9 +1,6 @@
 import type { StoredEntry } from '../../../store/engine/stored-entry.js';
 import { revisionsBefore, type ShardCommit } from './shard-commit.js';
-import { keyHash } from './shard-of.js';
-
-/** Segments of a shard, and messages that say all of it: each holds another segment. */
-export const SEGMENTS = 32;
+import { placeOf, SEGMENTS } from './key-place.js';
 
 /** Messages that a bucket keeps per shard: others may write as many more as are not needed while somebody reads back. */
 export const SHARD_HISTORY = 2 * SEGMENTS;
@@ -20,12 +17,6 @@ export class KnownState {
 
 /** Keys with their states. */
 export type Segment = Map<string, KnownState>;
-
-/** Where a key is among the shards of a limiter, and in its shard. */
-export function placeOf(key: string, shards: number): { readonly shard: number; readonly segment: number } {
-  const hash = keyHash(key);
-  return { shard: hash % shards, segment: Math.floor(hash / shards) % SEGMENTS };
-}
 
 /** What the process knows of one shard: the states of its keys as of one of its messages. */
 export class ShardLog {

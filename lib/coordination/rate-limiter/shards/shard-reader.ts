@@ -5,8 +5,9 @@ import type { BucketReader } from '../../../store/engine/bucket-reader.js';
 import { inTime } from '../../../store/engine/bucket-request.js';
 import { readBySequence, type StoredMessage } from '../../../stream/stream-reader.js';
 import { otherShards } from './check-shards.js';
+import { SEGMENTS } from './key-place.js';
 import { decodeShardCommit, revisionsBefore, type ShardCommit } from './shard-commit.js';
-import { SEGMENTS, SHARD_HISTORY, type ShardLog } from './shard-log.js';
+import { SHARD_HISTORY, type ShardLog } from './shard-log.js';
 
 /** The shards of which limiter are read, and where. */
 export interface ShardReaderParts {

@@ -14,9 +14,9 @@ import { untilAnswered } from '../../../store/engine/until-answered.js';
 import type { StoreMeter } from '../../../telemetry/store-meter.js';
 import { LaneTurns } from '../lane-turns.js';
 import type { ChangingStates, LimitStates, StatesChange } from '../limit-states.js';
+import { placeOf, storedName } from './key-place.js';
 import { ShardCodec, type ShardCodecParts } from './shard-codec.js';
-import { placeOf, ShardLog, type ShardDraft } from './shard-log.js';
-import { storedName } from './shard-of.js';
+import { ShardLog, type ShardDraft } from './shard-log.js';
 import { ShardReader } from './shard-reader.js';
 
 const CONTENT_TYPE = 'application/protobuf; messageType="flow.v1.RateLimitShard"';

@@ -10,7 +10,7 @@ import {
   ShardCommitWriter,
   type ShardCommit,
 } from '../../../../lib/coordination/rate-limiter/shards/shard-commit.js';
-import { keyHash } from '../../../../lib/coordination/rate-limiter/shards/shard-of.js';
+import { keyHash } from '../../../../lib/coordination/rate-limiter/shards/key-place.js';
 
 const FIRST_ROOM = 65_536;
 const asText = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');

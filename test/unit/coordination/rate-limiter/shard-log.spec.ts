@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { placeOf, SEGMENTS } from '../../../../lib/coordination/rate-limiter/shards/key-place.js';
 import {
   decodeShardCommit,
   revisionsBefore,
@@ -7,8 +8,6 @@ import {
 } from '../../../../lib/coordination/rate-limiter/shards/shard-commit.js';
 import {
   KnownState,
-  placeOf,
-  SEGMENTS,
   ShardDraft,
   ShardLog,
   type ChangedKey,
