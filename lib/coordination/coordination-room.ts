@@ -38,6 +38,7 @@ interface Store {
 /** What the primitives of one connection share. Close it before the connection, and what stands in it before that. */
 export class CoordinationRoom {
   private readonly stores: Store[] = [];
+  private readonly users: Store[] = [];
   private readonly waitsEnd = new AbortController();
   private readonly closing = new AbortController();
   private started: ServerClock | undefined;
@@ -83,16 +84,20 @@ export class CoordinationRoom {
   ): Promise<ObjectStore<R>> {
     const { connection, ...environment } = this.environment;
     const store = await createObjectStore(connection, reducer, options, environment, internals);
-    return this.keep(store);
+    return this.keep(store, this.stores);
   }
 
-  /** Closes a store with this. @throws ConnectionError when this is closed meanwhile. */
-  async keep<S extends Store>(store: S): Promise<S> {
+  /** Closes what stands on a store with this, before any store. @throws ConnectionError when this is closed meanwhile. */
+  keepUser<S extends Store>(user: S): Promise<S> {
+    return this.keep(user, this.users);
+  }
+
+  private async keep<S extends Store>(store: S, among: Store[]): Promise<S> {
     if (this.closing.signal.aborted) {
       await store.close();
       throw new ConnectionError(`The application stops: bucket "${store.bucket}" is not used any more.`);
     }
-    this.stores.push(store);
+    among.push(store);
     return store;
   }
 
@@ -106,6 +111,7 @@ export class CoordinationRoom {
   async close(): Promise<void> {
     this.closing.abort();
     this.started?.close();
+    await Promise.all(this.users.map((user) => user.close()));
     await Promise.all(this.stores.map((store) => store.close()));
   }
 }

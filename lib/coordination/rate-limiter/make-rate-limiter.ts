@@ -43,7 +43,7 @@ export function buildRateLimiter(room: CoordinationRoom, resolved: ResolvedRateL
       timeoutMs,
       lease: lease && { ...lease, onLeased: (units) => meter.leased(units) },
     });
-    return room.keep(opened);
+    return room.keepUser(opened);
   });
   return new RateLimiter({
     name,

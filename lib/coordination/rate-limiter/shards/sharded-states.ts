@@ -182,7 +182,8 @@ export class ShardedStates implements LimitStates {
   private async catchUp(name: string, patienceMs?: number): Promise<StoredEntry> {
     const log = this.logOf(name);
     await this.reader.catchUp(name, log, patienceMs);
-    log.believed = true;
+    // Unless the connection was lost at that very moment.
+    log.believed = log.reaches(log.revision);
     return log.entry ?? ABSENT;
   }
 
